@@ -1,0 +1,376 @@
+//! Who gets a name, who waits for it, who is offered it next.
+
+use alloc::boxed::Box;
+
+use crate::fence::Mode;
+use crate::identity::RequestId;
+use crate::message::{Acquire, EventReason, Force, Grant, Recall, Reply, Wait};
+use crate::name::{Name, Value};
+use crate::refusal::{Bound, Refusal};
+use crate::slab::Id;
+use crate::time::Span;
+
+use super::ledger::{Entry, Lease, LeaseId, Standing, Waiter};
+use super::restart::Phase;
+use super::sessions::Session;
+use super::{Due, Granter, SLICE};
+
+/// An acquire that could be granted at once, but for something that is not durable yet.
+#[derive(Debug)]
+pub(super) struct Parked {
+    pub(super) session: Id<Session>,
+    pub(super) id: RequestId,
+    pub(super) acquire: Acquire,
+}
+
+impl Granter {
+    pub(super) fn acquire(&mut self, session: Id<Session>, id: RequestId, acquire: Acquire) {
+        if let Err(refusal) = self.admit_acquire(&acquire) {
+            return self.refuse_session(session, id, refusal);
+        }
+        let entry = self.ledger.entry(&acquire.name);
+        self.maybe_idle.push(entry);
+        self.free_if_over(entry);
+        self.parked.retain(|p| p.session != session || p.acquire.name != acquire.name);
+        match self.ledger.lease_of(entry, session) {
+            Some(own) => self.acquire_again(own, id, acquire),
+            None => self.acquire_afresh(entry, session, id, acquire),
+        }
+    }
+
+    /// The session wants nothing of the name any more: neither a place in its queue, nor what it
+    /// was given and has not heard of.
+    pub(super) fn withdraw(&mut self, session: Id<Session>, id: RequestId, name: &Name) {
+        self.drop_pending(session, name);
+        let entry = self.ledger.find(name);
+        if let Some(lease) = entry.and_then(|entry| self.ledger.lease_of(entry, session)) {
+            self.free(lease, EventReason::Released);
+        }
+        self.reply(session, id, Reply::Withdrawn);
+    }
+
+    /// Drops every acquire of the session for the name that has not led to a lease.
+    pub(super) fn drop_pending(&mut self, session: Id<Session>, name: &Name) {
+        self.parked.retain(|parked| parked.session != session || parked.acquire.name != *name);
+        let waiter = self.ledger.find(name).and_then(|entry| self.waiter_on(entry, session));
+        if let Some(waiter) = waiter {
+            self.drop_waiter(waiter);
+        }
+    }
+
+    pub(super) fn waiter_due(&mut self, waiter: Id<Waiter>) {
+        self.ledger.waiters[waiter].timer = None;
+        let Waiter { session, id, .. } = self.drop_waiter(waiter);
+        self.refuse_session(session, id, Refusal::WaitedOut);
+    }
+
+    /// Takes a waiter out of the queue, which lets those behind it move up.
+    pub(super) fn drop_waiter(&mut self, waiter: Id<Waiter>) -> Waiter {
+        let waiter = self.take_waiter(waiter);
+        self.serve_later(waiter.entry);
+        self.maybe_idle.push(waiter.entry);
+        waiter
+    }
+
+    /// Has the name's waiters looked at before this input's outputs are done.
+    pub(super) fn serve_later(&mut self, entry: Id<Entry>) {
+        if self.ledger.waiting(entry) == 0 {
+            return;
+        }
+        let contention = self.ledger.contention(entry);
+        if !contention.to_serve {
+            contention.to_serve = true;
+            self.to_serve.push_back(entry);
+        }
+    }
+
+    /// Whether offers can be made at all now.
+    pub(super) fn can_serve(&self) -> bool {
+        matches!(self.phase, Phase::Serving)
+    }
+
+    /// Offers names to their next waiters, up to a slice.
+    pub(super) fn serve_names(&mut self) {
+        let mut budget = SLICE;
+        while self.can_serve() && budget > 0 {
+            let Some(entry) = self.to_serve.pop_front() else { break };
+            self.ledger.contention(entry).to_serve = false;
+            self.serve(entry, &mut budget);
+            self.maybe_idle.push(entry);
+        }
+    }
+
+    /// Grants what waited for the store, now that it may be covered.
+    pub(super) fn unpark(&mut self) {
+        for Parked { session, id, acquire } in core::mem::take(&mut self.parked) {
+            self.acquire(session, id, acquire);
+        }
+    }
+
+    /// Refuses what waited for the store.
+    pub(super) fn refuse_parked(&mut self) {
+        for Parked { session, id, .. } in core::mem::take(&mut self.parked) {
+            self.refuse_session(session, id, Refusal::StoreUnavailable);
+        }
+    }
+
+    /// Serves the names again whose next offer waited for the store.
+    pub(super) fn serve_starved(&mut self) {
+        self.to_serve.append(&mut self.starved);
+    }
+
+    fn admit_acquire(&self, acquire: &Acquire) -> Result<(), Refusal> {
+        if acquire.term < self.limits.term_min {
+            return Err(Refusal::TermTooShort { min: self.limits.term_min });
+        }
+        if acquire.term > self.limits.term_max {
+            return Err(Refusal::TermTooLong { max: self.limits.term_max });
+        }
+        match self.phase {
+            Phase::Waiting { .. } | Phase::Settling | Phase::Serving => Ok(()),
+            Phase::Starting { .. } | Phase::Stopping | Phase::Stopped => Err(Refusal::Stopping),
+        }
+    }
+
+    /// A session asks for a name that it holds: it never heard of the grant, or has given it up. It
+    /// gets a new lease with a new fence in place of the old one, never the old fence again.
+    fn acquire_again(&mut self, own: LeaseId, id: RequestId, acquire: Acquire) {
+        let Lease { entry, session, mode, .. } = self.ledger[own];
+        if mode == Mode::Shared && acquire.mode == Mode::Exclusive {
+            return self.refuse_session(session, id, Refusal::NoUpgrade);
+        }
+        planted!(self.timeline.hand, SecondAcquireKeepsFence => return self.grant_again(own, id));
+        let keeps_place = self.ledger[own].recall.is_none();
+        let serving = matches!(self.phase, Phase::Serving);
+        if keeps_place && serving && !self.durability.covers_grant(acquire.term) {
+            return self.park(session, id, acquire);
+        }
+        self.free(own, EventReason::Released);
+        if keeps_place && serving && self.compatible(entry, acquire.mode) {
+            return self.grant(entry, session, id, acquire);
+        }
+        self.acquire_afresh(entry, session, id, acquire);
+    }
+
+    fn acquire_afresh(
+        &mut self,
+        entry: Id<Entry>,
+        session: Id<Session>,
+        id: RequestId,
+        acquire: Acquire,
+    ) {
+        if let Some(waiter) = self.waiter_on(entry, session) {
+            if self.ledger.waiters[waiter].acquire.mode == acquire.mode && acquire.wait != Wait::Try
+            {
+                return self.wait_on(waiter, id, acquire);
+            }
+            self.drop_waiter(waiter);
+        }
+        let free = self.compatible(entry, acquire.mode) && !self.has_waiters_served_first(entry);
+        if !(free && matches!(self.phase, Phase::Serving)) {
+            return self.wait_or_refuse(entry, session, id, acquire);
+        }
+        if let Some(full) = self.is_full() {
+            return self.refuse_session(session, id, full);
+        }
+        if !self.durability.has_fences() {
+            return self.refuse_session(session, id, Refusal::Full(Bound::Fences));
+        }
+        if !self.durability.covers_grant(acquire.term) {
+            return self.park(session, id, acquire);
+        }
+        self.grant(entry, session, id, acquire);
+    }
+
+    fn grant(&mut self, entry: Id<Entry>, session: Id<Session>, id: RequestId, acquire: Acquire) {
+        let Acquire { mode, term, value, .. } = acquire;
+        let grant = self.give(entry, session, mode, term, value, Standing::Held);
+        self.reply(session, id, Reply::Granted(grant));
+    }
+
+    /// Parks an acquire until what it needs is durable.
+    fn park(&mut self, session: Id<Session>, id: RequestId, acquire: Acquire) {
+        let parked = u32::try_from(self.parked.len()).unwrap_or(u32::MAX);
+        if parked >= self.limits.parked_max {
+            let bound = Bound::Parked { limit: self.limits.parked_max };
+            return self.refuse_session(session, id, Refusal::Full(bound));
+        }
+        self.durability.want_grant(acquire.term);
+        self.parked.push_back(Parked { session, id, acquire });
+        self.durability.write(&mut self.outputs);
+    }
+
+    fn wait_or_refuse(
+        &mut self,
+        entry: Id<Entry>,
+        session: Id<Session>,
+        id: RequestId,
+        acquire: Acquire,
+    ) {
+        let waiters = self.ledger.waiting(entry);
+        let wait_left = self.wait_left();
+        let refusal = match (acquire.wait, wait_left) {
+            (Wait::Try, Some(left)) => Some(Refusal::RestartWait { left }),
+            (Wait::Try, None) => Some(Refusal::Held { waiters }),
+            (Wait::AtMost(_) | Wait::Unbounded, _) => {
+                let limit = self.limits.waiters_per_name_max;
+                (waiters >= limit)
+                    .then_some(Refusal::QueueFull { limit })
+                    .or_else(|| self.is_full())
+            }
+        };
+        if let Some(refusal) = refusal {
+            return self.refuse_session(session, id, refusal);
+        }
+        let wait = acquire.wait;
+        let waiter = Waiter { session, entry, id, acquire, timer: None };
+        let waiter = self.ledger.waiters.insert(waiter);
+        self.ledger.contention(entry).queue.push_back(waiter);
+        self.sessions.all[session].waiters.push(waiter);
+        self.set_wait(waiter, wait);
+        self.reply(session, id, Reply::Queued { ahead: waiters, wait_left });
+        if let Some(grace) = self.limits.recall_on_wait {
+            self.recall_all(entry, Recall { until: grace, force: Force::Grace });
+        }
+        // Nothing may be in the way but the restart wait, or waiters that have no connection.
+        self.serve_later(entry);
+    }
+
+    /// The same session asks again: it keeps its place, and the newest request is answered.
+    fn wait_on(&mut self, waiter: Id<Waiter>, id: RequestId, acquire: Acquire) {
+        let Waiter { session, entry, timer, .. } = self.ledger.waiters[waiter];
+        if let Some(timer) = timer {
+            self.timers.remove(timer);
+        }
+        let wait = acquire.wait;
+        let known = &mut self.ledger.waiters[waiter];
+        known.id = id;
+        known.acquire = acquire;
+        known.timer = None;
+        self.set_wait(waiter, wait);
+        let queue = &self.ledger.contention(entry).queue;
+        let ahead = queue.iter().position(|queued| *queued == waiter).unwrap_or(0);
+        let ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
+        let wait_left = self.wait_left();
+        self.reply(session, id, Reply::Queued { ahead, wait_left });
+        self.serve_later(entry);
+    }
+
+    fn set_wait(&mut self, waiter: Id<Waiter>, wait: Wait) {
+        let timer = match wait {
+            Wait::AtMost(span) => Some(self.set_timer(span, Due::Waiter(waiter))),
+            Wait::Try | Wait::Unbounded => None,
+        };
+        self.ledger.waiters[waiter].timer = timer;
+    }
+
+    /// Offers a name to as many of its waiters as may hold it together.
+    fn serve(&mut self, entry: Id<Entry>, budget: &mut u32) {
+        self.free_if_over(entry);
+        loop {
+            *budget = budget.saturating_sub(1);
+            let Some(contention) = self.ledger.names.get(entry).and_then(|e| e.contention.as_ref())
+            else {
+                return;
+            };
+            let connected = |waiter: &&Id<Waiter>| {
+                let session = self.ledger.waiters[**waiter].session;
+                self.sessions.all[session].peer.is_some()
+            };
+            let Some(next) = contention.queue.iter().find(connected).copied() else { return };
+            let Acquire { mode, term, .. } = self.ledger.waiters[next].acquire;
+            if !self.compatible(entry, mode) || !self.durability.has_fences() {
+                return;
+            }
+            if !self.durability.covers_grant(term) {
+                self.durability.want_grant(term);
+                self.durability.write(&mut self.outputs);
+                self.ledger.contention(entry).to_serve = true;
+                self.starved.push_back(entry);
+                return;
+            }
+            if *budget == 0 {
+                return self.serve_later(entry);
+            }
+            self.offer(next);
+        }
+    }
+
+    fn offer(&mut self, waiter: Id<Waiter>) {
+        let Waiter { session, entry, id, acquire, .. } = self.take_waiter(waiter);
+        let Acquire { mode, term, value, .. } = acquire;
+        let grant = self.give(entry, session, mode, term, value, Standing::Offered);
+        let life = term.min(super::ledger::OFFER_LIFE);
+        self.reply(session, id, Reply::Offered { grant, life });
+    }
+
+    /// Makes a lease. What it needs is durable, and nobody holds the name who must not beside it.
+    fn give(
+        &mut self,
+        entry: Id<Entry>,
+        session: Id<Session>,
+        mode: Mode,
+        term: Span,
+        value: Option<Value>,
+        standing: Standing,
+    ) -> Grant {
+        assert!(self.compatible(entry, mode), "a name is given only when it is free");
+        assert!(self.durability.covers_grant(term), "a grant's fence and term are durable first");
+        let fence = self.durability.take_fence();
+        // Before anything is written: that record must not forget this lease.
+        self.durability.keep(term);
+        self.durability.write(&mut self.outputs);
+        let (stamp, value) = (self.timeline.stamp(), value.map(Box::new));
+        let lease = Lease::unlinked(entry, session, fence, mode, term, stamp, standing, value);
+        self.install(lease);
+        let reason = match standing {
+            Standing::Offered => EventReason::Offered,
+            Standing::Held => EventReason::Granted,
+        };
+        self.record(entry, fence, reason);
+        let tag = self.tag(session, entry, mode, fence, term);
+        Grant { fence, term, tag }
+    }
+
+    /// Whether a lease of this mode may stand beside those on the name.
+    fn compatible(&self, entry: Id<Entry>, mode: Mode) -> bool {
+        let Some(newest) = self.ledger.names[entry].newest else { return true };
+        let newest = &self.ledger[newest];
+        planted!(self.timeline.hand, QueueBeforeFree => if newest.recall.is_some() { return true; });
+        planted!(self.timeline.hand, SharedBesideExclusive => return mode == Mode::Shared);
+        mode == Mode::Shared && newest.mode == Mode::Shared
+    }
+
+    /// Why there is no room for one lease or waiter more, if there is none: whoever waits is given a
+    /// lease in the end, on whatever name, and must find room then.
+    fn is_full(&self) -> Option<Refusal> {
+        let limit = self.limits.leases_max;
+        let all = self.ledger.lease_count().saturating_add(self.ledger.waiters.len());
+        (all >= limit).then_some(Refusal::Full(Bound::Leases { limit }))
+    }
+
+    /// Whether somebody with a connection stands in the queue already.
+    fn has_waiters_served_first(&self, entry: Id<Entry>) -> bool {
+        self.ledger.names[entry].contention.as_ref().is_some_and(|contention| {
+            contention.queue.iter().any(|waiter| {
+                self.sessions.all[self.ledger.waiters[*waiter].session].peer.is_some()
+            })
+        })
+    }
+
+    fn waiter_on(&self, entry: Id<Entry>, session: Id<Session>) -> Option<Id<Waiter>> {
+        let queue = &self.ledger.names[entry].contention.as_ref()?.queue;
+        queue.iter().copied().find(|waiter| self.ledger.waiters[*waiter].session == session)
+    }
+
+    /// Takes a waiter out of its queue, its session and the timers.
+    fn take_waiter(&mut self, id: Id<Waiter>) -> Waiter {
+        let waiter = self.ledger.waiters.remove(id).expect("a queued waiter exists");
+        if let Some(timer) = waiter.timer {
+            self.timers.remove(timer);
+        }
+        self.sessions.all[waiter.session].waiters.retain(|known| *known != id);
+        self.ledger.contention(waiter.entry).queue.retain(|queued| *queued != id);
+        waiter
+    }
+}
