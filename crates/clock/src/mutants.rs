@@ -1,0 +1,83 @@
+//! Bugs that tests plant, to show that they would be found. Nothing of this is in what ships, as in
+//! `tlease-core`; which bug is caught by what is in `docs/mutants.md`.
+
+/// Whether a bug is planted in what knows its `mutant`, or code that is there only then.
+macro_rules! planted {
+    ($knows:expr, $bug:ident) => {{
+        #[cfg(feature = "mutants")]
+        {
+            matches!($knows.mutant, Some($crate::mutants::Mutant::$bug))
+        }
+        #[cfg(not(feature = "mutants"))]
+        {
+            false
+        }
+    }};
+    ($knows:expr, $bug:ident => $code:expr) => {
+        #[cfg(feature = "mutants")]
+        if planted!($knows, $bug) {
+            $code;
+        }
+    };
+}
+
+#[cfg(feature = "mutants")]
+macro_rules! mutants {
+    ($($(#[doc = $says:literal])+ $bug:ident,)+) => {
+        /// A bug that can be planted. Each says what is wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Mutant {
+            $($(#[doc = $says])+ $bug,)+
+        }
+
+        impl Mutant {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$bug),+];
+
+            /// Its name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$bug => stringify!($bug),)+
+                }
+            }
+
+            /// What is wrong, in a sentence.
+            #[must_use]
+            pub const fn says(self) -> &'static str {
+                match self {
+                    $(Self::$bug => concat!($($says),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+#[cfg(feature = "mutants")]
+mutants! {
+    // The guard of profile `host`.
+
+    /// Commits until 20 ms after the deadline.
+    CommitBeyondDeadline,
+    /// Does not touch the registered memory after an abort without a cause.
+    TouchNothing,
+    /// Revokes without restarting the sequences that are running.
+    RevokeWithoutBarrier,
+
+    // Segments of profile `host`.
+
+    /// A suspend is looked for by the lower bound of the clock offset.
+    SuspendByLowerBound,
+    /// The offset that a segment begins with follows each reading: short suspends add up unseen.
+    OffsetFollows,
+    /// Clocks that could not be read close together show that nothing happened.
+    BlurContinues,
+    /// A change of VMClock's markers is passed over.
+    DisruptionIgnored,
+    /// A raw clock that goes back is passed over.
+    RawMayGoBack,
+    /// A break does not begin a segment of its own.
+    SegmentRevived,
+    /// The reading that shows a break is given the segment that begins with it.
+    BreakKeepsReading,
+}
