@@ -1,0 +1,33 @@
+//! The bugs of what surrounds the machines: drivers, disk, guard and resource, as the world models
+//! them. The shipped ones are in crates that no world runs; where they can be shown, named tests do.
+
+use super::{Bug, Caught, Mutant};
+
+macro_rules! drivers {
+    ($($(#[doc = $says:literal])+ $bug:ident => $place:literal, $by:expr, $within:literal;)+) => {
+        /// A bug of what surrounds the machines. Each says what is wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Driver {
+            $($(#[doc = $says])+ $bug,)+
+        }
+
+        pub(super) fn all() -> Vec<Mutant> {
+            vec![$(Mutant {
+                name: stringify!($bug),
+                says: concat!($($says),+).trim_ascii(),
+                place: concat!("crates/sim/src/world/", $place),
+                bug: Some(Bug::Driver(Driver::$bug)),
+                caught: Caught::Worlds { by: &$by, within: $within },
+            },)+]
+        }
+    };
+}
+
+drivers! {
+    /// The granter's driver reads the clock before the input arrives.
+    ClockReadBeforeInput => "machines.rs", ["I1", "I4"], 200;
+    /// The store reports a write as done that failed.
+    FailureReportedAsDone => "disk.rs", ["I6"], 100;
+    /// A holder checks, and then acts, whatever comes in between.
+    ActOutsideGuard => "cpu.rs", ["I4", "I8"], 800;
+}

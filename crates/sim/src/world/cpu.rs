@@ -1,0 +1,234 @@
+//! The guarded section of a commit, one instruction after the other, and an OS that interrupts it
+//! wherever it likes: between any two instructions a thread can be stopped, single-stepped, or stalled
+//! for less than an interrupt. What the hardware promises (A9) is that a transaction that was
+//! interrupted, or whose words another core has written, does not commit.
+
+use tlease_core::Fence;
+use tlease_core::holder::{Handle, Hold};
+
+use super::node::Guard;
+use super::{Event, World};
+use crate::act::Lease;
+use crate::checkers::{i4, i8};
+use crate::options::Transactions;
+use crate::trace::{What, is_shared};
+use crate::world::Effect;
+
+/// A commit under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Section {
+    node: usize,
+    handle: Handle,
+    fence: Fence,
+    next: Step,
+    /// The transaction was interrupted since it began.
+    interrupted: bool,
+    /// The record as the transaction read it.
+    read: Option<(u64, Hold)>,
+    /// How often continuity was disrupted when the marker was read.
+    marker: u64,
+    tries: u32,
+}
+
+/// The instructions between which an OS can do something, in the order in which they ship.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Begin,
+    Body,
+    State,
+    Segment,
+    Marks,
+    Monotonic,
+    Raw,
+    Boot,
+    Deadline,
+    End,
+}
+
+/// How long before its deadline a lease lets nothing pass any more: the shipped default. Covers the time
+/// from the clock reading to the end of the transaction (A6).
+const COMMIT_MARGIN: u64 = 50_000;
+/// The tries of one commit.
+const TRIES_MAX: u32 = 3;
+
+impl World {
+    /// A user acts under a lease: the guarded section begins.
+    pub(crate) fn commit(&mut self, node: usize, lease: Lease) {
+        let doer = &self.nodes[node];
+        if let Some(handle) = doer.find(lease).filter(|_| self.now >= doer.paused) {
+            self.begin_commit(node, handle);
+        }
+    }
+
+    /// As often as the options say, an act is tried just before the end of a lease.
+    pub(crate) fn commit_at_the_end(&mut self, node: usize, handle: Handle, end: u64) {
+        if !self.healed && self.draws.cpu.chance(25) {
+            // The first instant at which nothing may pass any more.
+            self.at(end.max(self.now), Event::Look);
+        }
+        if !self.healed && self.draws.cpu.chance(self.options.commits_at_end) {
+            let ahead = self.draws.cpu.pick(&[1_000, 52_000, 60_000, 1_000_000]);
+            let ahead = self.draws.cpu.between(0, ahead);
+            let when = end.saturating_sub(ahead).max(self.now);
+            self.at(when, Event::Commit(node, handle));
+        }
+    }
+
+    pub(crate) fn begin_commit(&mut self, node: usize, handle: Handle) {
+        let seen = self.nodes[node].leases.get(&handle);
+        let Some(Guard::Open(hold)) = seen.map(|seen| seen.guard) else { return };
+        if self.options.transactions == Transactions::Absent {
+            return self.count("commit unsupported", 1);
+        }
+        self.last_section += 1;
+        let section = Section {
+            node,
+            handle,
+            fence: hold.fence,
+            next: Step::Begin,
+            interrupted: false,
+            read: None,
+            marker: 0,
+            tries: 0,
+        };
+        self.sections.insert(self.last_section, section);
+        self.next_instruction(self.last_section);
+    }
+
+    fn next_instruction(&mut self, number: u64) {
+        let cpu = &mut self.draws.cpu;
+        // Sometimes a stall that no interrupt causes: frequency changes, a sibling's load.
+        let takes = if cpu.chance(4) { cpu.between(1_000, 8_000) } else { cpu.between(2, 300) };
+        self.at(self.now + takes, Event::Instruction(number));
+    }
+
+    /// One instruction of a section runs, unless the OS does something first.
+    pub(crate) fn instruction(&mut self, number: u64) {
+        let Some(mut section) = self.sections.remove(&number) else { return };
+        let paused = self.nodes[section.node].paused;
+        if self.now < paused {
+            section.interrupted = true;
+            self.sections.insert(number, section);
+            return self.at(paused, Event::Instruction(number));
+        }
+        if !self.healed && self.draws.cpu.below(1_000) < self.options.exits {
+            section.interrupted = true;
+            let lasts = self.drawn_exit();
+            self.sections.insert(number, section);
+            return self.at(self.now + lasts, Event::Instruction(number));
+        }
+        let aborts = self.options.transactions == Transactions::Abort;
+        let interrupted = section.interrupted && !planted!(self.planted, ActOutsideGuard);
+        if section.next != Step::Begin && (interrupted || aborts) {
+            return self.aborted(number, section);
+        }
+        match self.execute(&mut section) {
+            Ok(Some(next)) => {
+                section.next = next;
+                self.sections.insert(number, section);
+                self.next_instruction(number);
+            }
+            Ok(None) => {}
+            Err(Stopped::Aborted) => self.aborted(number, section),
+            Err(Stopped::Refused(why)) => self.count(why, 1),
+        }
+    }
+
+    /// How long an exit lasts: often less than anybody would notice, sometimes more than a term.
+    fn drawn_exit(&mut self) -> u64 {
+        let scale = self.options.scale;
+        let longest = self.draws.cpu.pick(&[1_000, 1_000, 20_000, 1_000_000, scale / 3]);
+        self.draws.cpu.between(1, longest)
+    }
+
+    fn aborted(&mut self, number: u64, mut section: Section) {
+        self.count("transaction aborted", 1);
+        section.tries += 1;
+        if section.tries >= TRIES_MAX {
+            return self.count("commit given up", 1);
+        }
+        (section.next, section.interrupted, section.read) = (Step::Begin, false, None);
+        self.sections.insert(number, section);
+        self.next_instruction(number);
+    }
+
+    fn execute(&mut self, section: &mut Section) -> Result<Option<Step>, Stopped> {
+        let now = self.now;
+        let node = &mut self.nodes[section.node];
+        let Some(seen) = node.leases.get(&section.handle) else {
+            return Err(Stopped::Refused("commit refused: not held"));
+        };
+        // A word that was read and then written by another core: the transaction aborts.
+        let conflict = section.read.is_some_and(|(version, _)| version != seen.version)
+            || (section.marker != 0 && section.marker != node.disruptions + 1);
+        if conflict {
+            return Err(Stopped::Aborted);
+        }
+        Ok(Some(match section.next {
+            Step::Begin => Step::Body,
+            Step::Body => Step::State,
+            Step::State => match seen.guard {
+                Guard::Open(hold) if hold.fence == section.fence => {
+                    section.read = Some((seen.version, hold));
+                    Step::Segment
+                }
+                Guard::Open(_) | Guard::NotYet | Guard::Suspended | Guard::Closed => {
+                    return Err(Stopped::Refused("commit refused: not held"));
+                }
+            },
+            Step::Segment => Step::Marks,
+            Step::Marks => {
+                section.marker = node.disruptions + 1;
+                Step::Monotonic
+            }
+            Step::Monotonic => Step::Raw,
+            Step::Raw => {
+                let (_, hold) = section.read.expect("the record was read");
+                if !node.clock.passes(&node.hand, &hold, COMMIT_MARGIN, now) {
+                    return Err(Stopped::Refused("commit refused: over or suspect"));
+                }
+                Step::Boot
+            }
+            Step::Boot => Step::Deadline,
+            Step::Deadline => Step::End,
+            Step::End => {
+                self.committed(section);
+                return Ok(None);
+            }
+        }))
+    }
+
+    /// The effects of a body become visible.
+    fn committed(&mut self, section: &Section) {
+        let (_, hold) = section.read.expect("the record was read");
+        let seen = &self.nodes[section.node].leases[&section.handle];
+        let effect = Effect {
+            at: self.now,
+            node: section.node,
+            name: seen.name,
+            fence: hold.fence,
+            mode: hold.mode,
+        };
+        let in_time = i8::in_time(&effect, seen.anchored_at, &hold);
+        let in_order = self.checkers.effects.happened(&effect);
+        self.effects.push(effect);
+        self.tell_with_hands(|| What::Effect {
+            node: effect.node,
+            name: effect.name,
+            fence: effect.fence.get(),
+            shared: is_shared(effect.mode),
+        });
+        self.count("committed", 1);
+        self.judge(i8::CLAIM, in_time);
+        self.judge(i8::CLAIM, in_order);
+        if self.now >= self.granter_paused && self.is_serving() {
+            let known = i4::knows(&effect, &self.checkers.witness);
+            self.judge(i4::CLAIM, known);
+        }
+    }
+}
+
+enum Stopped {
+    Aborted,
+    Refused(&'static str),
+}

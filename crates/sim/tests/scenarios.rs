@@ -1,0 +1,40 @@
+//! Forty attacks by name: each that runs ends safely, and fails with the bug that its row names.
+
+use tlease_sim::mutants::named;
+use tlease_sim::scenarios::{Scenario, Status, all};
+use tlease_sim::{Options, Plan, World};
+
+#[test]
+fn each_scenario_ends_safely_and_fails_with_its_bug() {
+    for Scenario { name, status, .. } in all() {
+        let Status::Runs(run, bug) = status else { continue };
+        let outcome = run(&|options: Options| World::new(Plan::of(1, options)));
+        assert_eq!(outcome, Ok(()), "{name}");
+        if let Some(bug) = bug {
+            let planted = named(bug).and_then(|mutant| mutant.bug).expect("a bug for worlds");
+            let outcome = run(&|options| World::mutated(Plan::of(1, options), planted));
+            assert!(outcome.is_err(), "{name} passes with {bug}");
+        }
+    }
+}
+
+#[test]
+fn the_table_lists_forty_as_they_are() {
+    let written = include_str!("../../../docs/scenarios.md");
+    let scenarios = all();
+    assert_eq!(scenarios.len(), 40);
+    let rows: String = scenarios.iter().map(row).collect();
+    assert!(written.ends_with(&rows), "the table should be\n{rows}");
+}
+
+fn row(scenario: &Scenario) -> String {
+    let Scenario { name, status, .. } = scenario;
+    let (what, more) = match status {
+        Status::Runs(_, Some(bug)) => ("runs", format!("fails with `{bug}`")),
+        Status::Runs(_, None) => ("runs", "no bug planted shows here".to_owned()),
+        Status::Shown(place) => ("shown elsewhere", (*place).to_owned()),
+        Status::NotOurs(why) => ("not ours", (*why).to_owned()),
+        Status::WaitsFor(what) => ("waits for", (*what).to_owned()),
+    };
+    format!("| `{name}` | {what} | {more} |\n")
+}
