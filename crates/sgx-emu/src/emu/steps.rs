@@ -1,0 +1,196 @@
+//! Exits at a chosen instruction: the emulator stops a thread where a function begins, and counts its
+//! instructions until it returns.
+//!
+//! The stops themselves are not exits: they leave no trace inside, as a debugger's would not. Only the
+//! chosen ones write the State Save Area.
+
+use super::frame::Registers;
+use super::table::Thread;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+
+/// Which instructions of the function are followed by an exit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steps {
+    /// Each, and one before the first.
+    Every,
+    /// After so many instructions, in each call.
+    After(u64),
+    /// One exit in each call: in the first before the first instruction, then after it, and so on to
+    /// the function's return, and again from the start.
+    Sweep,
+}
+
+/// What is under way on one thread.
+#[derive(Debug)]
+pub(super) struct Session {
+    is_running: AtomicBool,
+    done: AtomicU64,
+    stack: AtomicU64,
+    exit_after: AtomicU64,
+    /// The exit came due within an emulated transaction, which has to abort first.
+    is_due: AtomicBool,
+}
+
+/// Where threads are stopped. One place for the process.
+#[derive(Debug)]
+struct Probe {
+    /// The address in the enclave's own mapping; zero without a probe.
+    address: AtomicUsize,
+    original: AtomicU64,
+    every: AtomicBool,
+    is_sweep: AtomicBool,
+    next: AtomicU64,
+    /// How many instructions the last call took, and how many calls there were.
+    length: AtomicU64,
+    calls: AtomicU64,
+}
+
+static PROBE: Probe = Probe {
+    address: AtomicUsize::new(0),
+    original: AtomicU64::new(0),
+    every: AtomicBool::new(false),
+    is_sweep: AtomicBool::new(false),
+    next: AtomicU64::new(0),
+    length: AtomicU64::new(0),
+    calls: AtomicU64::new(0),
+};
+
+/// Stops every thread of the enclave at this offset from now on.
+pub(super) fn set(enclave: &super::table::Enclave, offset: usize, steps: Steps) {
+    let mut byte = [0];
+    enclave.view().read(offset, &mut byte);
+    PROBE.original.store(byte[0].into(), SeqCst);
+    PROBE.every.store(steps == Steps::Every, SeqCst);
+    PROBE.is_sweep.store(steps == Steps::Sweep, SeqCst);
+    let first = match steps {
+        Steps::After(count) => count,
+        Steps::Every | Steps::Sweep => 0,
+    };
+    PROBE.next.store(first, SeqCst);
+    PROBE.address.store(enclave.base.load(SeqCst) + offset, SeqCst);
+    enclave.view().write(offset, &[BREAKPOINT]);
+}
+
+/// Instructions of the last call that was followed to its end, and how many calls were.
+#[must_use]
+pub fn followed() -> (u64, u64) {
+    (PROBE.length.load(SeqCst), PROBE.calls.load(SeqCst))
+}
+
+/// What the handler does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Go,
+    Exit,
+    /// This stop is not one of ours.
+    NotOurs,
+}
+
+/// A breakpoint was hit.
+pub(super) fn begin(thread: &Thread, registers: &mut Registers<'_>) -> Next {
+    let address = PROBE.address.load(SeqCst) as u64;
+    if address == 0 || registers.get(libc::REG_RIP) != address + 1 {
+        return Next::NotOurs;
+    }
+    registers.set(libc::REG_RIP, address);
+    place(thread, PROBE.original.load(SeqCst).to_le_bytes()[0]);
+    let session = &thread.steps;
+    session.done.store(0, SeqCst);
+    session.stack.store(registers.get(libc::REG_RSP), SeqCst);
+    session.exit_after.store(PROBE.next.load(SeqCst), SeqCst);
+    session.is_running.store(true, SeqCst);
+    registers.set_stepping(true);
+    session.next(0)
+}
+
+/// A thread that steps has done one more instruction.
+pub(super) fn step(thread: &Thread, registers: &mut Registers<'_>) -> Next {
+    let session = &thread.steps;
+    if !session.is_running.load(SeqCst) {
+        return Next::NotOurs;
+    }
+    let done = session.done.fetch_add(1, SeqCst) + 1;
+    if done == 1 {
+        place(thread, BREAKPOINT);
+    }
+    let has_returned = registers.get(libc::REG_RSP) > session.stack.load(SeqCst);
+    let next = session.next(done);
+    if has_returned || done >= STEPS_MAX {
+        session.is_running.store(false, SeqCst);
+        registers.set_stepping(false);
+        PROBE.length.store(done, SeqCst);
+        PROBE.calls.fetch_add(1, SeqCst);
+        if PROBE.is_sweep.load(SeqCst) {
+            let at = session.exit_after.load(SeqCst);
+            PROBE.next.store(if at >= done { 0 } else { at + 1 }, SeqCst);
+        }
+    } else {
+        registers.set_stepping(true);
+    }
+    next
+}
+
+/// Before an instruction of an emulated transaction: whether the exit comes here.
+pub(super) fn is_due_within(thread: &Thread) -> bool {
+    let session = &thread.steps;
+    if !session.is_running.load(SeqCst) {
+        return false;
+    }
+    let done = session.done.fetch_add(1, SeqCst) + 1;
+    let is_due = session.next(done) == Next::Exit;
+    if is_due {
+        session.is_due.store(true, SeqCst);
+    }
+    is_due
+}
+
+/// After the emulator of transactions had its turn: the exit that came due in it, if one did.
+pub(super) fn after_transaction(thread: &Thread, registers: &mut Registers<'_>) -> Next {
+    let session = &thread.steps;
+    if session.is_running.load(SeqCst) {
+        registers.set_stepping(true);
+    }
+    if session.is_due.swap(false, SeqCst) { Next::Exit } else { Next::Go }
+}
+
+/// Whether a thread that comes back in goes on stepping.
+pub(super) fn goes_on(thread: &Thread) -> bool {
+    thread.steps.is_running.load(SeqCst)
+}
+
+/// Instructions since the function began, if one is being followed.
+pub(super) fn done(thread: &Thread) -> Option<u64> {
+    let session = &thread.steps;
+    (session.is_running.load(SeqCst) || session.ended_now()).then(|| session.done.load(SeqCst))
+}
+
+impl Session {
+    pub(super) const fn new() -> Self {
+        Self {
+            is_running: AtomicBool::new(false),
+            done: AtomicU64::new(0),
+            stack: AtomicU64::new(0),
+            exit_after: AtomicU64::new(0),
+            is_due: AtomicBool::new(false),
+        }
+    }
+
+    fn next(&self, done: u64) -> Next {
+        let is_due = PROBE.every.load(SeqCst) || self.exit_after.load(SeqCst) == done;
+        if is_due { Next::Exit } else { Next::Go }
+    }
+
+    fn ended_now(&self) -> bool {
+        self.done.load(SeqCst) > 0
+    }
+}
+
+fn place(thread: &Thread, byte: u8) {
+    let enclave = thread.enclave();
+    let offset = PROBE.address.load(SeqCst) - enclave.base.load(SeqCst);
+    enclave.view().write(offset, &[byte]);
+}
+
+const BREAKPOINT: u8 = 0xcc;
+/// A function that takes longer waits for something, and would for ever at this pace.
+const STEPS_MAX: u64 = 100_000;
