@@ -1,0 +1,63 @@
+//! Set-up, test, bench and tidy for the workspace: `cargo xtask test | tidy | tlc | sgx | bench | fix`.
+//!
+//! - Promises: `test` is the whole gate, and it writes nothing but build output; every failure ends
+//!   with the command that repeats it.
+//! - Assumes: a Rust toolchain by rustup; a network for what is not there yet.
+//! - Never: changes a tracked file, except `fix`.
+//! - Start reading at [`gate`], then [`tidy`].
+#![forbid(unsafe_code)]
+
+mod bench;
+mod fix;
+mod gate;
+mod job;
+mod setup;
+mod sgx;
+mod tidy;
+mod tlc;
+mod tree;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["test"] => gate::run(gate::Extent::Gate),
+        ["test", "--full"] => gate::run(gate::Extent::Full),
+        ["tidy"] => tidy::run(),
+        ["tlc"] => tlc::run(gate::Extent::Gate),
+        ["tlc", "--full"] => tlc::run(gate::Extent::Full),
+        ["sgx", "build"] => sgx::build(""),
+        ["sgx", "build", "--features", features] => sgx::build(features),
+        ["sgx", "measure"] => sgx::measure(""),
+        ["sgx", "measure", "--features", features] => sgx::measure(features),
+        ["sgx", "test"] => sgx::test(gate::Extent::Gate),
+        ["sgx", "test", "--full"] => sgx::test(gate::Extent::Full),
+        ["bench"] => bench::run(),
+        ["fix"] => fix::run(),
+        ["fix", "--counts"] => fix::counts(),
+        ["fix", "--behaviours"] => fix::behaviours(),
+        _ => {
+            eprint!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test [--full]  install what the tests need and is missing, then run the whole gate;
+                 --full adds the long runs (TLEASE_FULL=1), which take hours rather than minutes
+  tidy           check what the compiler does not: unsafe code, sizes, dependencies, claims, links
+  tlc [--full]   check the TLA+ specification in spec/ with TLC, that TLC finds each planted mutation,
+                 and that the code does what the specification does; --full adds the long runs
+  sgx build [--features F] | measure [--features F] | test [--full]
+                 build the enclave for SGX, lay it out, measure and sign it; print its measurement
+                 alone; attack it under emulation (--full: also build it again in another folder,
+                 where it must measure the same)
+  bench          run the benchmarks and print every budget with met or not met
+  fix            format, apply what clippy can, and write the counts into the README
+                 (--counts: only the last; --behaviours: only spec/behaviours.txt, with TLC)
+";
