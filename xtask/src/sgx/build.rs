@@ -102,7 +102,9 @@ fn compiler(source: &Source, toolchain: &Toolchain) -> std::io::Result<PathBuf> 
     let hidden =
         hidden.iter().map(|(from, to)| format!(" '--remap-path-prefix={}={to}'", from.display()));
     let script = format!(
-        "#!/bin/sh\nexec {} \"$@\" -L 'native={}'{}\n",
+        "#!/bin/sh\n# {}\nexec {} \"$@\" -L 'native={}'{}\n",
+        // By this cargo notices another compiler: it remembers the version that a script had.
+        toolchain.version,
         toolchain.rustc.display(),
         source.target.display(),
         hidden.collect::<String>()
