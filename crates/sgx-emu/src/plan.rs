@@ -30,7 +30,7 @@ pub enum Action {
     Move,
     /// Never lets it go on.
     Abandon,
-    /// Keeps it until the shared page shows a grant that came later.
+    /// Keeps it until the judge changes a word of the shared page.
     Await,
 }
 
@@ -81,7 +81,7 @@ impl Plan {
                 Action::RateTsc(parts) => tsc::set_rate(*parts),
                 Action::Move => move_on(),
                 Action::Abandon => return Then::Abandon,
-                Action::Await => share.iter().for_each(await_grant),
+                Action::Await => share.iter().for_each(await_judge),
             }
         }
         Then::Resume
@@ -93,17 +93,17 @@ fn pause(span: Duration) {
     std::thread::sleep(span);
 }
 
-/// Says that a thread waits, and waits until the word that counts grants has moved.
-fn await_grant(share: &Share) {
-    let before = share.load(GRANTS);
+/// Says that a thread waits, and waits until the judge's word has moved.
+fn await_judge(share: &Share) {
+    let before = share.load(GO_ON);
     share.word(WAITING).fetch_add(1, SeqCst);
-    while share.load(GRANTS) == before {
+    while share.load(GO_ON) == before {
         pause(Duration::from_millis(1));
     }
 }
 
-/// The word of the shared page that counts grants, by whoever gives them.
-pub const GRANTS: usize = 0;
+/// The word of the shared page by which a judge lets a thread go on.
+pub const GO_ON: usize = 0;
 /// The word of the shared page that counts how often a thread began to wait for one.
 pub const WAITING: usize = 1;
 

@@ -37,7 +37,7 @@ nothing. @share in ARGS becomes the address of the shared page, in hexadecimal.
                           them, or at one more in each call (`sweep`); the name is looked up in FILE.elf
   --do ACTION             at the chosen exits (with --follow), or at every one: pause:MS, tsc:TICKS,
                           tsc-rate:PARTS (of 65536), move (to another processor), abandon,
-                          await (until the shared page shows a later grant); in their order
+                          await (until the judge changes word 0 of the shared page); in their order
   --every N               only at each Nth of those exits
   --trap-tsc              let RDTSC inside be answered by the emulator (tsc and tsc-rate do)
   --abort-transactions    abort every transaction that is emulated
@@ -181,7 +181,23 @@ fn follow_in(options: &Options, function: &str, steps: Steps) -> anyhow::Result<
     Ok(())
 }
 
-/// Whether a mangled name holds the plain one as one of its parts.
+/// Whether a mangled name is of a function with this plain one: its last part, before a hash or
+/// without one. Generic functions that only have it among their types are others.
 fn names(mangled: &str, plain: &str) -> bool {
-    mangled.contains(&format!("{}{plain}", plain.len()))
+    let rest = mangled.split_once(&format!("{}{plain}", plain.len())).map(|(_, rest)| rest);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("17h"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_found_by_their_plain_names_in_both_manglings() {
+        assert!(names("_RNvNtNtCscYez_14tlease_enclave6inside3act9act_alone", "act_alone"));
+        assert!(names("_ZN14tlease_enclave3act9act_alone17h0123456789abcdefE", "act_alone"));
+        let generic = "_RINvNtCs_5clock7attemptNCNvNtCs_3act9act_alone0E";
+        assert!(!names(generic, "act_alone"), "it has a closure of the function among its types");
+        assert!(!names("_RNvNtCs_3act14check_then_act", "act_alone"));
+    }
 }

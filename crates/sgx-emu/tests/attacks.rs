@@ -8,7 +8,7 @@ mod common;
 
 use common::{Page, Running, probe};
 use std::sync::atomic::Ordering::SeqCst;
-use tlease_sgx_emu::plan::{GRANTS, WAITING};
+use tlease_sgx_emu::plan::{GO_ON, WAITING};
 
 /// What came of an attack.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ fn attack(way: &str, options: &str, rounds: u64) -> Seen {
         }
         word(VALID).store(0, SeqCst);
         let (effects, finished) = (word(EFFECTS).load(SeqCst), word(FINISHED).load(SeqCst));
-        word(GRANTS).fetch_add(1, SeqCst);
+        word(GO_ON).fetch_add(1, SeqCst);
         if !enclave.waits_until(|| word(FINISHED).load(SeqCst) > finished) {
             break;
         }

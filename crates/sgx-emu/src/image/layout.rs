@@ -29,7 +29,7 @@ impl Default for Settings {
         Self {
             heap_size: 0x40_0000,
             stack_size: 0x2_0000,
-            threads: 6,
+            threads: 16,
             ssa_frame_pages: 1,
             debug: true,
         }
