@@ -201,4 +201,7 @@ pub enum WakeReason {
     Lease,
     /// An answer is overdue.
     Answer,
+    /// Renewals of suspect leases were in vain, and are to be tried again. No use before: the shell need
+    /// not wake the machine for users who look at such a lease meanwhile.
+    Suspect,
 }

@@ -7,6 +7,7 @@
 //! - `replies`: what the granter says, and which anchor each reply moves;
 //! - `session`: connections, and what is done after a reconnect or a restart of the granter;
 //! - `timers`: renewal, jeopardy, expiry, breaks of continuity;
+//! - `persistence`: renewals of suspect leases that do not help;
 //! - `doubt`: what is done when the granter's clock and this one disagree;
 //! - `lease`: one lease and its promise.
 
@@ -15,6 +16,7 @@ mod io;
 mod lease;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod persistence;
 mod proof;
 mod replies;
 mod requests;
@@ -35,6 +37,7 @@ use crate::time::{FastHand, FastInstant, Now, Span};
 use crate::wheel::Wheel;
 
 use lease::{Anchor, Lease};
+use persistence::Persistence;
 use replies::RenewedSoFar;
 
 /// The state machine of a holder. See the [module](self).
@@ -62,6 +65,7 @@ pub struct Holder {
     advance: Span,
     /// Whether some lease wants to be renewed before this input's outputs are done.
     renewal_due: bool,
+    persistence: Persistence,
     announced: Option<u64>,
     outputs: VecDeque<Output>,
 }
@@ -133,6 +137,7 @@ impl Holder {
             now,
             advance: Span::ZERO,
             renewal_due: false,
+            persistence: Persistence::default(),
             announced: None,
             outputs: VecDeque::new(),
         }
@@ -160,6 +165,7 @@ impl Holder {
             Input::Forget { handle } => self.forget(handle),
             Input::Wake => {
                 self.announced = None;
+                self.end_pause();
                 self.give_up_late_link(timers::ANSWER_MAX);
             }
         }

@@ -66,6 +66,7 @@ impl Holder {
         if let About::Acquire(handle) | About::Leave(handle) = about {
             self.drop_if_done(handle);
         }
+        self.persist();
     }
 
     /// Somebody wants a lease back.
@@ -157,7 +158,12 @@ impl Holder {
             match promise.remaining(&self.hand, &self.now) {
                 Remaining::AtLeast(_) => self.hold_new(handle, id, promise, grant, incarnation),
                 Remaining::Over if renewed.recall.is_some() => self.yield_offer(handle, fence),
-                Remaining::Over | Remaining::Unknown => self.confirm(handle, grant),
+                Remaining::Over => self.confirm(handle, grant),
+                Remaining::Unknown => {
+                    lease.state =
+                        State::Confirming { fence, term, tag: grant.tag, home: incarnation };
+                    self.persistence.found_vain();
+                }
             }
         } else if let Some(held) = lease.held_mut() {
             held.renewing = held.renewing.filter(|newest| *newest != id);
@@ -361,11 +367,14 @@ impl Holder {
     fn is_well(&mut self, handle: Handle) {
         let Some(held) = self.leases.get_mut(&handle).and_then(Lease::held_mut) else { return };
         match held.remaining(&self.hand, &self.now) {
-            Remaining::AtLeast(_) => held.told = Told::Nothing,
+            Remaining::AtLeast(_) => {
+                held.told = Told::Nothing;
+                self.persistence.helped();
+            }
             // It came too late for a lease that was suspect: all that was ever promised is over.
             Remaining::Over => return,
             // A break of continuity came between: this renewal does not help, the next one may.
-            Remaining::Unknown => self.renewal_due = true,
+            Remaining::Unknown => self.persistence.found_vain(),
         }
         self.publish_hold(handle);
         self.set_lease_timer(handle);

@@ -20,6 +20,10 @@ const JEOPARDY_AT_LEFT: (u32, u32) = (1, 4);
 /// granter answers in microseconds; a store that must catch up may take a second or two.
 pub(super) const ANSWER_MAX: Span = Span::from_secs(5);
 
+/// How many bulk renewals may be unanswered at once. A break of continuity between two makes the later
+/// worth sending; of a clock that breaks at every reading they would have no end.
+const RENEWALS_UNDER_WAY_MAX: usize = 4;
+
 /// A tick of the holder's timers is 2^18 ns, a quarter of a millisecond.
 const TICK_SHIFT: u32 = 18;
 
@@ -69,8 +73,9 @@ impl Holder {
             return;
         }
         let Link::Open(epoch) = self.link else { return };
-        let in_flight = self.pending.iter().rfind(|(_, pending)| pending.about == About::RenewAll);
-        let in_flight = in_flight.map(|(id, pending)| (*id, pending.anchor));
+        let mut under_way = self.pending.iter().filter(|(_, p)| p.about == About::RenewAll);
+        let crowded = under_way.clone().count() >= RENEWALS_UNDER_WAY_MAX;
+        let in_flight = under_way.next_back().map(|(id, pending)| (*id, pending.anchor));
         let mut fingerprint = Fingerprint::EMPTY;
         let mut counted = Vec::new();
         let mut due_alone = Vec::new();
@@ -92,7 +97,9 @@ impl Holder {
                 due_alone.push(*handle);
             }
         }
-        if bulk_is_due && self.all_automatic(&counted) {
+        if bulk_is_due && crowded {
+            // Their answers decide: each either helps or has this asked again.
+        } else if bulk_is_due && self.all_automatic(&counted) {
             match *counted {
                 [only] => self.send_renew(only),
                 _ => {
@@ -114,10 +121,9 @@ impl Holder {
     pub(super) fn announce_wake(&mut self) {
         let lease = self.timers.next_due().map(|tick| (tick, WakeReason::Lease));
         let answer = self.answer_due().map(|tick| (tick, WakeReason::Answer));
-        let due = match (lease, answer) {
-            (Some(lease), Some(answer)) if answer.0 < lease.0 => Some(answer),
-            (lease, answer) => lease.or(answer),
-        };
+        let again = self.persistence.due();
+        // Of several at one tick the first.
+        let due = [lease, answer, again].into_iter().flatten().min_by_key(|(tick, _)| *tick);
         let Some((tick, reason)) = due else { return };
         if self.announced.is_some_and(|announced| announced <= tick) {
             return;
@@ -208,7 +214,7 @@ impl Holder {
         let (numerator, denominator) = RENEW_AT_LEFT;
         let worth = held.term.scaled_floor(numerator, denominator);
         match held.promise.remaining(&self.hand, &self.now) {
-            Remaining::Unknown => true,
+            Remaining::Unknown => !self.persistence.is_paused(),
             Remaining::AtLeast(left) => left <= worth,
             Remaining::Over => false,
         }
@@ -222,8 +228,7 @@ impl Holder {
 
     /// The tick at which an answer is overdue.
     fn answer_due(&self) -> Option<u64> {
-        let at = self.oldest_unanswered()?.saturating_add(ANSWER_MAX).as_nanos();
-        Some((at >> TICK_SHIFT).saturating_add(1))
+        Some(tick_after(self.oldest_unanswered()?, ANSWER_MAX))
     }
 
     /// Gives the connection up if it owes an answer for `patience` or longer.
@@ -251,6 +256,11 @@ impl Holder {
     pub(super) fn held_handles(&self) -> impl Iterator<Item = Handle> {
         self.leases.iter().filter(|(_, lease)| lease.held().is_some()).map(|(handle, _)| *handle)
     }
+}
+
+/// The tick at which `span` has passed since `begin`.
+pub(super) const fn tick_after(begin: Span, span: Span) -> u64 {
+    (begin.saturating_add(span).as_nanos() >> TICK_SHIFT).saturating_add(1)
 }
 
 impl Remaining {
