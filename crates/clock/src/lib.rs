@@ -40,6 +40,8 @@ mod profile;
 pub mod segment;
 #[cfg(any(feature = "host", target_env = "sgx"))]
 pub mod stay;
+#[cfg(feature = "host")]
+mod trust;
 pub mod vmclock;
 
 #[cfg(all(feature = "emulated-transactions", target_arch = "x86_64"))]
@@ -58,3 +60,5 @@ pub use mutants::Mutant;
 pub use order::CommitOrder;
 #[cfg(feature = "host")]
 pub use profile::Profile;
+#[cfg(feature = "host")]
+pub use trust::{Cell, Clock, ClockFault, Trust};

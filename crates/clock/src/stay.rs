@@ -86,7 +86,6 @@ impl Thread {
     /// The marks, armed or lost, for a caller that keeps count of its own stretch.
     #[cfg(feature = "host")]
     #[inline]
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no guard reads them"))]
     pub(crate) const fn marks(&self) -> &Marks {
         &self.marks
     }
@@ -94,7 +93,6 @@ impl Thread {
     /// Begins anew without a stay, for the same caller.
     #[cfg(feature = "host")]
     #[inline]
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no guard reads them"))]
     pub(crate) fn arm(&mut self) {
         self.marks.arm();
     }
@@ -123,7 +121,6 @@ impl Drop for Thread {
 impl Stay<'_> {
     /// The marks, which are armed or lost.
     #[inline]
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no guard reads them"))]
     pub(crate) fn marks(&self) -> &Marks {
         self.marks
     }

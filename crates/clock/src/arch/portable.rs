@@ -9,6 +9,7 @@ use tlease_core::time::Ticks;
 
 use super::clocks::KernelClocks;
 use super::vdso::ClockGettime;
+use crate::enclave::Stretch;
 use crate::guard::status::AbortStatus;
 use crate::host::live::LiveSegment;
 use crate::lease::record::RECORD_WORDS;
@@ -172,4 +173,103 @@ impl Cpu {
 
 pub(crate) fn imul_chain_ticks(rtm: Rtm, _links: u32) -> Option<u64> {
     match rtm {}
+}
+
+/// A timekeeper's work, which nobody does: a timekeeper needs [`Marks`].
+#[derive(Debug)]
+pub(crate) struct Chain;
+
+impl Chain {
+    pub(crate) fn begin() -> Self {
+        nobody_has_marks()
+    }
+
+    pub(crate) fn beat(&mut self) -> Ticks {
+        nobody_has_marks()
+    }
+}
+
+pub(crate) fn counter() -> Ticks {
+    nobody_has_marks()
+}
+
+/// Read before it is known whether the thread has marks, and used only if it has.
+pub(crate) fn counter_early() -> Ticks {
+    Ticks(0)
+}
+
+fn nobody_has_marks() -> ! {
+    unreachable!("what reads the counter has marks, and here nothing has")
+}
+
+/// Never used: there is no [`Rtm`] to use it with.
+pub(crate) struct StayGate<'a>(core::marker::PhantomData<&'a ()>);
+
+/// As on x86-64.
+#[derive(Debug, Clone, Copy)]
+#[expect(dead_code, reason = "what a gate reads where there are transactions")]
+pub(crate) struct StayMargin {
+    pub(crate) ticks: u64,
+    pub(crate) strict: bool,
+}
+
+impl<'a> StayGate<'a> {
+    pub(crate) fn new(
+        _record: &'a [AtomicU64; RECORD_WORDS],
+        _word: u64,
+        _marks: &'a Marks,
+        _stretch: &'a Stretch,
+        _margin: StayMargin,
+    ) -> Self {
+        Self(core::marker::PhantomData)
+    }
+}
+
+impl Tail for StayGate<'_> {
+    fn touch(&mut self) {}
+}
+
+/// As on x86-64.
+#[derive(Debug, Clone, Copy)]
+#[expect(dead_code, reason = "what a sequence reads where there are any")]
+pub(crate) struct SequenceWords<'a> {
+    pub(crate) record: &'a [AtomicU64; RECORD_WORDS],
+    pub(crate) live: &'a LiveSegment,
+    pub(crate) word: u64,
+    pub(crate) disruption: &'a AtomicU64,
+    pub(crate) generation: &'a AtomicU64,
+    pub(crate) target: &'a AtomicU64,
+    pub(crate) value: u64,
+}
+
+/// A sequence that never begins, since there is no [`Rseq`] to arm it with.
+pub(crate) struct Sequence<'a> {
+    pub(crate) armed_at: u64,
+    pub(crate) ticks_left: u64,
+    words: core::marker::PhantomData<&'a ()>,
+}
+
+/// As on x86-64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(dead_code, reason = "how a sequence ends where there are any")]
+pub(crate) enum Stored {
+    Yes,
+    TimeUp,
+    Broken,
+    Revoked,
+    Restarted,
+}
+
+impl<'a> Sequence<'a> {
+    pub(crate) fn arm(_rseq: Rseq, _words: &SequenceWords<'a>) -> Self {
+        nobody_has_marks()
+    }
+
+    pub(crate) fn is_armed(&self) -> bool {
+        nobody_has_marks()
+    }
+
+    pub(crate) fn store(self) -> Stored {
+        nobody_has_marks()
+    }
 }

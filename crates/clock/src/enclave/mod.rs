@@ -16,20 +16,20 @@
 //! of the time it lasted: a new segment, unless another timekeeper was not interrupted meanwhile and
 //! takes the first one back onto its line. A lease of an older segment is suspect until one renewal.
 
-#[cfg(any(all(feature = "host", target_arch = "x86_64"), target_env = "sgx"))]
+#[cfg(any(feature = "host", target_env = "sgx"))]
 mod clock;
 mod handshake;
-#[cfg(any(all(feature = "host", target_arch = "x86_64"), target_env = "sgx"))]
+#[cfg(any(feature = "host", target_env = "sgx"))]
 mod keepers;
-#[cfg(any(all(feature = "host", target_arch = "x86_64"), target_env = "sgx"))]
+#[cfg(any(feature = "host", target_env = "sgx"))]
 mod lease;
 mod line;
 mod model;
-#[cfg(all(feature = "host", target_arch = "x86_64"))]
+#[cfg(feature = "host")]
 mod outside;
 mod profile;
 mod profile_text;
-#[cfg(all(feature = "host", target_arch = "x86_64"))]
+#[cfg(feature = "host")]
 mod publish;
 mod rate;
 mod record;
@@ -37,23 +37,23 @@ mod stretch;
 mod timekeeper;
 mod world;
 
-#[cfg(any(all(feature = "host", target_arch = "x86_64"), target_env = "sgx"))]
+#[cfg(any(feature = "host", target_env = "sgx"))]
 pub use clock::{KeeperClock, Margin};
 pub use handshake::Handshake;
-#[cfg(any(all(feature = "host", target_arch = "x86_64"), target_env = "sgx"))]
+#[cfg(any(feature = "host", target_env = "sgx"))]
 pub use keepers::{KeeperCount, Keepers, NoAnswer};
-#[cfg(any(all(feature = "host", target_arch = "x86_64"), target_env = "sgx"))]
+#[cfg(any(feature = "host", target_env = "sgx"))]
 pub use lease::Timed;
 pub use line::{Ahead, Bounds, Line, Skew};
 pub use model::{CpuModel, CyclesPerLink, Shown};
-#[cfg(all(feature = "host", target_arch = "x86_64"))]
+#[cfg(feature = "host")]
 pub use outside::{EXTEND_MAX, EnclaveSim, SimOpenFault};
 pub use profile::{Hertz, HzRange, MachineProfile, NotAdmitted, Smt};
 pub use profile_text::BadProfile;
 pub use rate::{Alarm, Rate, RateBounds, RateCheck};
 pub use record::{Links, Published, Record};
 pub use stretch::{Stretch, StretchOver};
-#[cfg(any(all(feature = "host", target_arch = "x86_64"), target_env = "sgx"))]
+#[cfg(any(feature = "host", target_env = "sgx"))]
 pub(crate) use timekeeper::BEAT_LINKS;
 pub use timekeeper::{Beat, Exit, Exits, Mark, Pace, Timekeeper, Verdict};
 pub use world::{Anchors, choose};

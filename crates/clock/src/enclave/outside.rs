@@ -120,6 +120,8 @@ impl EnclaveSim {
 pub(super) struct Outside {
     /// Tells this clock from all others of the process, earlier ones too.
     id: u64,
+    /// Whose threads they are: a forked child has none of them.
+    process: u32,
     threads: Vec<JoinHandle<()>>,
     keepers: Arc<Keepers>,
     profile: EnclaveSim,
@@ -143,6 +145,7 @@ impl KeeperClock {
         let keepers = Arc::new(Keepers::new(&profile.machine, profile.count, EXTEND_MAX));
         let mut outside = Outside {
             id: CLOCKS.fetch_add(1, Ordering::Relaxed),
+            process: std::process::id(),
             threads: Vec::new(),
             keepers: Arc::clone(&keepers),
             profile: profile.clone(),
@@ -277,6 +280,11 @@ impl Drop for Outside {
     fn drop(&mut self) {
         self.keepers.stop();
         for thread in self.threads.drain(..) {
+            if self.process != std::process::id() {
+                // In a forked child there is no such thread: to wait for it would be to wait for ever.
+                core::mem::forget(thread);
+                continue;
+            }
             // A timekeeper that panicked has stopped the clock: nothing more is to be done.
             let _ = thread.join();
         }
@@ -324,8 +332,8 @@ std::thread_local! {
     static KNOWN: RefCell<Option<Known>> = const { RefCell::new(None) };
 }
 
-/// Lets `look` use what this thread knows of the fast hand, with a reading of its counter; if that is over, once more after a new
-/// handshake. `None` if nothing could be known.
+/// Lets `look` use what this thread knows of the fast hand, with a reading of its counter; if that is
+/// over, once more after a new handshake. `None` if nothing could be known.
 #[inline]
 fn with_here<R>(
     clock: &KeeperClock,

@@ -29,7 +29,7 @@ pub(crate) use restartable::Restartable;
 pub(crate) use probe::reads_clock_in_transaction;
 
 pub use act::{Act, Store};
-#[cfg(all(any(feature = "host", target_env = "sgx"), target_arch = "x86_64"))]
+#[cfg(any(feature = "host", target_env = "sgx"))]
 pub(crate) use attempt::{Ground, attempt};
 pub use late::LateCommits;
 #[cfg(any(feature = "host", target_env = "sgx"))]

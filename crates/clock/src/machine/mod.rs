@@ -7,6 +7,7 @@ mod gaps;
 mod mark;
 mod model;
 mod report;
+mod survey;
 
 pub use crate::enclave::CpuModel;
 pub use costs::Costs;
@@ -15,3 +16,4 @@ pub use facts::TrustedHardware;
 pub use gaps::Gaps;
 pub use mark::MarkSight;
 pub use report::{MachineReport, Transactions};
+pub use survey::Survey;
