@@ -153,8 +153,7 @@ impl Acquire {
         };
         let value = value.map(|value| Value::new(&value)).transpose()?;
         let acquire = Wanted { name: Name::new(&name)?, mode, term: span(term)?, wait, value };
-        let clock = Arc::clone(&session.clock);
-        let tenure = Arc::new(Tenure::new(clock).map_err(AcquireError::System)?);
+        let tenure = Arc::new(Tenure::new(&session.clock).map_err(AcquireError::System)?);
         let handle = session.next_handle();
         let told = Arc::clone(&tenure);
         if !session.send(Command::Acquire { handle, acquire, renewal, tenure: told }) {

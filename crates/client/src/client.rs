@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tlease_clock::{HostClock, Profile};
+use tlease_clock::{Clock, Trust};
 use tlease_core::identity::SessionId;
 use tlease_core::message::Opened;
 use tlease_wire::Address;
@@ -35,7 +35,7 @@ use crate::session::{Session, SessionCore};
 pub struct Client {
     session: Session,
     dialer: Dialer,
-    clock: Arc<HostClock>,
+    clock: Clock,
     answer_within: Duration,
 }
 
@@ -75,7 +75,7 @@ impl Client {
         if !self.core().is_ours() {
             return Err(ConnectError::Forked);
         }
-        Session::open(Arc::clone(&self.clock), self.dialer.clone(), self.answer_within).await
+        Session::open(self.clock.clone(), self.dialer.clone(), self.answer_within).await
     }
 
     /// The public identity of this client's own session.
@@ -99,7 +99,7 @@ impl Client {
 
     /// The clock that times this client's leases; printed, it says what it trusts and what it found.
     #[must_use]
-    pub fn clock(&self) -> &HostClock {
+    pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
@@ -125,7 +125,7 @@ impl Client {
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ClientBuilder {
-    profile: Profile,
+    trust: Trust,
     connect_within: Duration,
     answer_within: Duration,
 }
@@ -133,7 +133,7 @@ pub struct ClientBuilder {
 impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
-            profile: Profile::host(),
+            trust: Trust::default(),
             connect_within: CONNECT_WITHIN,
             answer_within: ANSWER_WITHIN,
         }
@@ -141,7 +141,11 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// What is vouched for about this machine's clocks, and the margins of the guard.
+    /// What is believed about this machine's clocks, and the margins of the guard: a
+    /// [`Profile`](crate::Profile), which is the default, or an
+    /// [`EnclaveSim`](crate::enclave::EnclaveSim).
+    ///
+    /// An embedded granter is timed by the same clock as the client that starts it.
     ///
     /// # Examples
     /// ```
@@ -149,8 +153,8 @@ impl ClientBuilder {
     /// let builder = Client::builder().profile(Profile::host().assume_no_suspend().strict());
     /// # let _ = builder;
     /// ```
-    pub fn profile(mut self, profile: Profile) -> Self {
-        self.profile = profile;
+    pub fn profile(mut self, profile: impl Into<Trust>) -> Self {
+        self.trust = profile.into();
         self
     }
 
@@ -175,24 +179,21 @@ impl ClientBuilder {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn connect(self, address: impl AsRef<str>) -> Result<Client, ConnectError> {
-        let Self { profile, connect_within, answer_within } = self;
+        let Self { trust, connect_within, answer_within } = self;
         let address: Address = address.as_ref().parse()?;
-        let clock = Arc::new(HostClock::open(&profile)?);
+        let clock = Clock::open(&trust)?;
         let embedded = match &address {
-            Address::Embedded(directory) => Some(embed(directory.clone(), profile).await?),
+            Address::Embedded(directory) => Some(embed(directory.clone(), clock.clone()).await?),
             Address::Tcp { .. } | Address::Unix(_) => None,
         };
         let dialer = Dialer::new(address, embedded, connect_within);
-        let session = Session::open(Arc::clone(&clock), dialer.clone(), answer_within).await?;
+        let session = Session::open(clock.clone(), dialer.clone(), answer_within).await?;
         Ok(Client { session, dialer, clock, answer_within })
     }
 }
 
-async fn embed(
-    directory: std::path::PathBuf,
-    profile: Profile,
-) -> Result<Arc<Embedded>, ConnectError> {
-    let opened = tokio::task::spawn_blocking(move || Embedded::open(&directory, &profile)).await;
+async fn embed(directory: std::path::PathBuf, clock: Clock) -> Result<Arc<Embedded>, ConnectError> {
+    let opened = tokio::task::spawn_blocking(move || Embedded::open(&directory, &clock)).await;
     opened.unwrap_or_else(|error| Err(ConnectError::System(error.into())))
 }
 

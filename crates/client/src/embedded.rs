@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::thread::JoinHandle;
 
-use tlease_clock::{HostClock, Profile};
+use tlease_clock::Clock;
 use tlease_core::identity::Rights;
 use tlease_daemon::store::Init;
 use tlease_daemon::{Config, Control, Server};
@@ -30,7 +30,7 @@ static STOPPED: Condvar = Condvar::new();
 
 impl Embedded {
     /// The granter of a directory, started unless it runs. Blocks: it may wait for a disk.
-    pub(crate) fn open(directory: &Path, profile: &Profile) -> Result<Arc<Self>, ConnectError> {
+    pub(crate) fn open(directory: &Path, clock: &Clock) -> Result<Arc<Self>, ConnectError> {
         let directory = std::path::absolute(directory).map_err(ConnectError::System)?;
         let mut running = running();
         while let Some(known) = running.get(&directory) {
@@ -39,7 +39,7 @@ impl Embedded {
             }
             running = STOPPED.wait(running).unwrap_or_else(PoisonError::into_inner);
         }
-        let embedded = Arc::new(Self::start(directory.clone(), profile)?);
+        let embedded = Arc::new(Self::start(directory.clone(), clock)?);
         running.insert(directory, Arc::downgrade(&embedded));
         Ok(embedded)
     }
@@ -49,9 +49,8 @@ impl Embedded {
         self.control.connect(rights)
     }
 
-    fn start(directory: PathBuf, profile: &Profile) -> Result<Self, ConnectError> {
-        let clock = HostClock::open(profile)?;
-        let server = Server::open(Config::new(&directory, Init::IfNew), clock.into())?;
+    fn start(directory: PathBuf, clock: &Clock) -> Result<Self, ConnectError> {
+        let server = Server::open(Config::new(&directory, Init::IfNew), clock.clone().into())?;
         let control = server.control();
         let (said, heard) = mpsc::channel();
         let serve = move || {

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tlease_clock::OpenFault;
+use tlease_clock::ClockFault;
 use tlease_core::Refusal;
 use tlease_core::holder::Ending;
 use tlease_core::name::{BadName, ValueTooLong};
@@ -20,7 +20,7 @@ pub enum ConnectError {
     Address(#[from] BadAddress),
     /// This machine's clocks cannot be used as the profile asks.
     #[error("this machine's clocks cannot time a lease as asked")]
-    Clock(#[from] OpenFault),
+    Clock(#[from] ClockFault),
     /// The system gave no random bytes, threads or descriptors.
     #[error("the system does not provide what a session needs")]
     System(#[source] io::Error),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tlease_clock::guard::{Act, Committed, Published, Refusal, Store};
 use tlease_clock::memory::{Registered, Word};
-use tlease_clock::{Deadline, HostClock};
+use tlease_clock::{Clock, Deadline};
 use tlease_core::Fence;
 use tlease_core::holder::{Ending, Handle};
 use tlease_core::time::Span;
@@ -86,30 +86,38 @@ impl Lease {
 
     /// Makes sure that at least `left` of the lease is left, by a renewal if need be.
     ///
-    /// Local if so much is left already. A suspect lease is renewed in any case.
+    /// Local if so much is left already. A suspect lease is renewed in any case, again if time was
+    /// interrupted once more meanwhile, with pauses of a tenth of a second in all.
     ///
     /// # Errors
     /// [`RenewError`]. With `TooLittle` and `Unreachable` the lease may still be valid for a while.
     pub async fn ensure(&self, left: Duration) -> Result<Valid, RenewError> {
-        for _ in 0..RENEWALS_TO_ENSURE {
+        let (mut renewals, mut revalidations) = (0, 0);
+        loop {
             match self.check() {
                 Ok(valid) if valid.remaining >= left => return Ok(valid),
-                Ok(_) => {
+                Ok(valid) => {
                     let term = self.grip.tenure.term();
                     if left > term {
                         return Err(RenewError::BeyondTerm { wanted: left, term });
                     }
+                    if renewals == RENEWALS_TO_ENSURE {
+                        return Err(RenewError::TooLittle { left: valid.remaining });
+                    }
+                    renewals += 1;
                 }
-                Err(NotValid::Suspect) => {}
+                Err(NotValid::Suspect) if revalidations == REVALIDATIONS_TO_ENSURE => {
+                    return Err(RenewError::TooLittle { left: Duration::ZERO });
+                }
+                Err(NotValid::Suspect) => {
+                    if let Some(doublings) = revalidations.checked_sub(1) {
+                        tokio::time::sleep(REVALIDATION_PAUSE * (1 << doublings)).await;
+                    }
+                    revalidations += 1;
+                }
                 Err(NotValid::Over(loss)) => return Err(RenewError::Over(loss)),
             }
             self.renew_once(None).await?;
-        }
-        match self.check() {
-            Ok(valid) if valid.remaining >= left => Ok(valid),
-            Ok(valid) => Err(RenewError::TooLittle { left: valid.remaining }),
-            Err(NotValid::Suspect) => Err(RenewError::TooLittle { left: Duration::ZERO }),
-            Err(NotValid::Over(loss)) => Err(RenewError::Over(loss)),
         }
     }
 
@@ -132,11 +140,8 @@ impl Lease {
             tokio::time::sleep(STORE_WAIT * (attempt + 1)).await;
             given = self.renew_once(longer).await?;
         }
-        match self.check() {
-            Ok(valid) => Ok(Renewed { remaining: valid.remaining, term: given.into() }),
-            Err(NotValid::Suspect) => Err(RenewError::TooLittle { left: Duration::ZERO }),
-            Err(NotValid::Over(loss)) => Err(RenewError::Over(loss)),
-        }
+        let valid = self.ensure(Duration::ZERO).await?;
+        Ok(Renewed { remaining: valid.remaining, term: given.into() })
     }
 
     /// Runs `body` so that its effects in memory become visible at one instant at which the lease is
@@ -216,7 +221,8 @@ impl Lease {
         Events::of(Arc::clone(&self.grip.tenure))
     }
 
-    /// Its deadline as plain data, for another process on this machine. `None` if it is suspect or over.
+    /// Its deadline as plain data, for another process on this machine. `None` if it is suspect or over,
+    /// or timed by timekeepers, whose readings mean nothing there.
     ///
     /// A recall does not shorten it.
     #[must_use]
@@ -226,8 +232,8 @@ impl Lease {
 
     /// The clock that times it.
     #[must_use]
-    pub fn clock(&self) -> &HostClock {
-        self.grip.tenure.cell().clock()
+    pub fn clock(&self) -> &Clock {
+        &self.grip.session.clock
     }
 
     /// Closes it at once, for all its clones, then tells the granter, so that the next holder need not
@@ -357,6 +363,12 @@ impl fmt::Debug for Lease {
 
 /// Renewals that `ensure` tries: the second, if the first took very long.
 const RENEWALS_TO_ENSURE: u32 = 2;
+
+/// Renewals of a suspect lease that `ensure` tries: where time is interrupted every millisecond, one
+/// round trip in a few has none within it.
+const REVALIDATIONS_TO_ENSURE: u32 = 8;
+/// Before the second of them; then twice as long each.
+const REVALIDATION_PAUSE: Duration = Duration::from_millis(1);
 
 /// How often a longer term is asked for until it is durable: two seconds in all.
 const LONGER_TERM_ATTEMPTS: u32 = 20;

@@ -24,7 +24,10 @@ pub use session::Session;
 pub use tenure::{Queued, Valid};
 pub use watch::{Watch, Watched};
 
-pub use tlease_clock::{CommitOrder, Continuity, Deadline, HostClock, Profile, guard, memory};
+pub use tlease_clock::{
+    Clock, ClockFault, CommitOrder, Continuity, Deadline, HostClock, Profile, Trust, enclave,
+    guard, memory,
+};
 pub use tlease_core as protocol;
 pub use tlease_core::fence::{FenceGate, StaleFence};
 pub use tlease_core::identity::SessionId;

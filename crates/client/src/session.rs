@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tlease_clock::HostClock;
+use tlease_clock::Clock;
 use tlease_core::holder::Handle;
 use tlease_core::identity::{Secret, SessionId};
 use tlease_core::message::{Answer, Ask, Opened};
@@ -28,7 +28,7 @@ pub struct Session(Arc<SessionCore>);
 
 /// What a session's handles and leases share.
 pub(crate) struct SessionCore {
-    pub(crate) clock: Arc<HostClock>,
+    pub(crate) clock: Clock,
     id: SessionId,
     process: u32,
     commands: mpsc::UnboundedSender<Command>,
@@ -42,7 +42,7 @@ pub(crate) struct SessionCore {
 impl Session {
     /// Opens a new session and drives it on this runtime.
     pub(crate) async fn open(
-        clock: Arc<HostClock>,
+        clock: Clock,
         dialer: Dialer,
         answer_within: Duration,
     ) -> Result<Self, ConnectError> {
@@ -50,7 +50,7 @@ impl Session {
         let (commands, wanted) = mpsc::unbounded_channel();
         let (told, mut news) = watch::channel(News::Away(None));
         let (address, within) = (dialer.address().clone(), dialer.within());
-        let driver = Driver::start(Arc::clone(&clock), dialer, (id, secret), wanted, told).await?;
+        let driver = Driver::start(clock.clone(), dialer, (id, secret), wanted, told).await?;
         // Ends by itself if this is given up, since nobody uses the session then.
         tokio::spawn(driver.run());
         let settled = |news: &News| !matches!(news, News::Away(_));

@@ -2,12 +2,12 @@
 
 use std::io;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use tlease_clock::{Check, HoldRefusal, HostClock, LeaseCell};
+use tlease_clock::{Cell, Check, Clock, HoldRefusal};
 use tlease_core::Fence;
 use tlease_core::holder::{Ending, Hold};
 use tlease_core::time::{FastInstant, Now, Span};
@@ -22,7 +22,7 @@ use crate::events::LeaseEvent;
 /// somebody would have to clear in time.
 #[derive(Debug)]
 pub(crate) struct Tenure {
-    cell: LeaseCell,
+    cell: Cell,
     process: u32,
     fence: OnceLock<Fence>,
     /// The term in nanoseconds: what one more renewal gives.
@@ -67,9 +67,9 @@ pub struct Valid {
 }
 
 impl Tenure {
-    pub(crate) fn new(clock: Arc<HostClock>) -> io::Result<Self> {
+    pub(crate) fn new(clock: &Clock) -> io::Result<Self> {
         Ok(Self {
-            cell: LeaseCell::new(clock)?,
+            cell: clock.cell()?,
             process: std::process::id(),
             fence: OnceLock::new(),
             term: AtomicU64::new(0),
@@ -80,7 +80,7 @@ impl Tenure {
     }
 
     #[inline]
-    pub(crate) const fn cell(&self) -> &LeaseCell {
+    pub(crate) const fn cell(&self) -> &Cell {
         &self.cell
     }
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use tlease_clock::HostClock;
+use tlease_clock::{Clock, HostClock};
 use tlease_core::time::{Now, SlowHand, SlowInstant};
 
-/// A slow hand and the way to read it: the host's ([`HostClock`]), or a test's that is
+/// A slow hand and the way to read it: a profile's ([`Clock`]), or a test's that is
 /// steered.
 pub struct SlowClock {
     hand: SlowHand,
@@ -34,6 +34,12 @@ impl SlowClock {
 
 impl From<HostClock> for SlowClock {
     fn from(clock: HostClock) -> Self {
+        Self::new(clock.slow_hand(), move || clock.slow_now())
+    }
+}
+
+impl From<Clock> for SlowClock {
+    fn from(clock: Clock) -> Self {
         Self::new(clock.slow_hand(), move || clock.slow_now())
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Lease, List, Watch, runtime, wait};
 use crate::error::{AcquireError, AskError, ConnectError};
-use crate::{ClientBuilder, Entry, Force, HostClock, Queued, SessionId, Status};
+use crate::{ClientBuilder, Clock, Entry, Force, Queued, SessionId, Status};
 
 /// As [`tlease::Client`](crate::Client), for threads.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ impl Client {
 
     /// As [`tlease::Client::clock`](crate::Client::clock).
     #[must_use]
-    pub fn clock(&self) -> &HostClock {
+    pub fn clock(&self) -> &Clock {
         self.0.clock()
     }
 

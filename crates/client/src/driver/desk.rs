@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tlease_clock::{HoldRefusal, HostClock};
-use tlease_core::holder::{Change, Ending, Handle, Holder, Input, Output, View};
+use tlease_clock::{Clock, HoldRefusal};
+use tlease_core::holder::{Change, Ending, Handle, Holder, Input, Output, View, WakeReason};
 use tlease_core::identity::{Secret, SessionId};
 use tlease_core::message::{Force, FromGranter, Opened, ToGranter};
 use tlease_core::time::{FastInstant, Now};
@@ -24,7 +24,7 @@ use crate::tenure::{Queued, Tenure};
 /// The synchronous half of a driver.
 #[derive(Debug)]
 pub(super) struct Desk {
-    clock: Arc<HostClock>,
+    clock: Clock,
     holder: Holder,
     effects: Effects,
 }
@@ -38,6 +38,8 @@ struct Effects {
     outgoing: ToGranterFrames,
     link: Link,
     wake_at: Option<Instant>,
+    /// Suspect leases wait for that: to look at the clock before helps nobody.
+    is_paused: bool,
     /// Leases that were closed here while the holder still believed in them.
     closed_here: Vec<Handle>,
     /// The clock's segment ended between its reading and the opening of a cell.
@@ -58,7 +60,7 @@ pub(super) enum Link {
 }
 
 impl Desk {
-    pub(super) fn new(clock: Arc<HostClock>, session: SessionId, secret: Secret) -> Self {
+    pub(super) fn new(clock: Clock, session: SessionId, secret: Secret) -> Self {
         let holder = Holder::new(clock.fast_hand(), session, secret, clock.fast_now());
         let effects = Effects {
             tenures: BTreeMap::new(),
@@ -67,6 +69,7 @@ impl Desk {
             outgoing: ToGranterFrames::default(),
             link: Link::Down,
             wake_at: None,
+            is_paused: false,
             closed_here: Vec::new(),
             is_segment_over: false,
         };
@@ -108,6 +111,7 @@ impl Desk {
     /// Time has passed.
     pub(super) fn woken(&mut self) {
         self.effects.wake_at = None;
+        self.effects.is_paused = false;
         self.feed(self.clock.fast_now(), Input::Wake);
         self.settle();
     }
@@ -185,7 +189,9 @@ impl Desk {
             Command::Unwatch => {}
             Command::Look(looked) => {
                 drop(looked);
-                self.feed(now, Input::Wake);
+                if !self.effects.is_paused {
+                    self.feed(now, Input::Wake);
+                }
                 self.close_what_users_closed();
             }
             // The driver's own affair.
@@ -320,6 +326,7 @@ impl Effects {
             Output::WakeAt { after, reason } => {
                 tracing::trace!(?after, ?reason, "wake");
                 self.wake_at = Some(Instant::now() + Duration::from(*after));
+                self.is_paused |= *reason == WakeReason::Suspect;
             }
         }
     }

@@ -15,10 +15,9 @@ mod pending;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tlease_clock::HostClock;
+use tlease_clock::Clock;
 use tlease_core::Refusal;
 use tlease_core::identity::{Secret, SessionId};
 use tlease_core::message::{FromGranter, Opened};
@@ -94,7 +93,7 @@ enum Event {
 impl Driver {
     /// Dials the granter. The session is opened by [`Driver::run`].
     pub(crate) async fn start(
-        clock: Arc<HostClock>,
+        clock: Clock,
         dialer: Dialer,
         identity: (SessionId, Secret),
         commands: mpsc::UnboundedReceiver<Command>,

@@ -1,0 +1,248 @@
+//! Profile `enclave-sim`: leases that timekeepers time, from the client to the granter and back.
+//!
+//! What is safe is asserted always. What has to happen needs a timekeeper and a holder to run at the
+//! same time: where this machine does not let them within a while, the test says so and how often the
+//! timekeeper was interrupted.
+#![allow(clippy::unwrap_used, reason = "tests; only attributed functions are exempt")]
+
+mod common;
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use common::{Home, soon};
+use tlease::enclave::{EnclaveSim, KeeperCount, MachineProfile};
+use tlease::{Client, Clock, ClockFault, ConnectError, Lease, Loss, NotValid, RenewError};
+use tlease_clock::machine::Survey;
+use tlease_core::time::Span;
+
+/// One clock at a time: each takes a core for itself.
+static ALONE: Mutex<()> = Mutex::new(());
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the judge's clock is another one than the profile's"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// How long a machine may take to run a timekeeper and a holder together.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const TERM: Duration = Duration::from_secs(600);
+
+fn machine() -> Option<MachineProfile> {
+    let survey = Survey::take(Span::from_millis(50)).inspect_err(|why| println!("skipped: {why}"));
+    Some(survey.ok()?.profile().unwrap())
+}
+
+/// A client with a granter in its process, both timed by the same timekeepers.
+async fn client(home: &Home, count: KeeperCount) -> Option<Client> {
+    let profile = EnclaveSim::new(machine()?).keepers(count);
+    match Client::builder().profile(profile).connect(home.embedded()).await {
+        Ok(client) => Some(client),
+        Err(ConnectError::Clock(ClockFault::EnclaveSim(why))) => {
+            println!("skipped: {why}");
+            None
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+fn exits(clock: &Clock) -> String {
+    let Clock::Keepers(clock) = clock else { panic!("{clock}") };
+    format!("{:?}; {:?}", clock.keepers().exits(0), clock.keepers().exits(1))
+}
+
+/// Asks until it is so; `false`, with a word, if this machine does not let it be.
+async fn in_time(what: &str, clock: &Clock, mut holds: impl AsyncFnMut() -> bool) -> bool {
+    let begin = now();
+    while !holds().await {
+        if begin.elapsed() > PATIENCE {
+            println!("skipped: not in {PATIENCE:?}: {what}; {}", exits(clock));
+            return false;
+        }
+        tokio::task::yield_now().await;
+    }
+    true
+}
+
+/// Acquires; `None`, with a word, if this machine does not let a grant be usable.
+async fn acquire(client: &Client, name: &str, term: Duration) -> Option<Lease> {
+    let acquired = tokio::time::timeout(PATIENCE, client.acquire(name).term(term)).await;
+    if acquired.is_err() {
+        println!("skipped: not in {PATIENCE:?}: a grant; {}", exits(client.clock()));
+    }
+    Some(acquired.ok()?.unwrap())
+}
+
+/// A renewal that was only in vain.
+fn in_vain(error: &RenewError) -> bool {
+    matches!(error, RenewError::TooLittle { .. } | RenewError::Unreachable { .. })
+}
+
+#[tokio::test]
+async fn a_lease_is_acquired_checked_revalidated_and_given_back() {
+    let _alone = ALONE.lock();
+    let home = Home::new();
+    let Some(client) = client(&home, KeeperCount::One).await else { return };
+    assert!(client.clock().to_string().starts_with("enclave-sim"), "{}", client.clock());
+    let asked = now();
+    let Some(lease) = acquire(&client, "jobs", TERM).await else { return };
+    assert_eq!(lease.deadline(), None, "its readings mean nothing to another process");
+    let other = client.session().await.unwrap();
+    let (mut valid, mut was_suspect) = (0, false);
+    let seen = in_time("valid, suspect, and valid again", client.clock(), async || {
+        match lease.check() {
+            Ok(left) => {
+                assert!(left.remaining <= TERM, "{left:?}");
+                valid += u32::from(valid == 0 || was_suspect);
+            }
+            Err(NotValid::Suspect) => {
+                was_suspect = true;
+                if let Err(error) = lease.ensure(Duration::ZERO).await {
+                    assert!(in_vain(&error), "{error}");
+                }
+            }
+            Err(other) => panic!("{other}, {:?} after it was asked for", asked.elapsed()),
+        }
+        // The timekeeper is to be interrupted once: two answers of the granter do that, or a tick.
+        assert!(other.acquire("jobs").try_now().await.is_err(), "held twice");
+        valid > 1 && was_suspect
+    });
+    if seen.await {
+        println!("{}", exits(client.clock()));
+    }
+    let twin = lease.clone();
+    assert_eq!(soon("the release", lease.release()).await, Ok(true));
+    assert_eq!(twin.check(), Err(NotValid::Over(Loss::Released)));
+    soon("the end", client.close()).await;
+}
+
+#[tokio::test]
+async fn one_message_revalidates_all_leases_of_a_session() {
+    const LEASES: usize = 100;
+    let _alone = ALONE.lock();
+    let Some(machine) = machine() else { return };
+    let home = Home::new();
+    let granter = home.start();
+    let profile = EnclaveSim::new(machine);
+    let client = match Client::builder().profile(profile).connect(home.address()).await {
+        Ok(client) => client,
+        Err(ConnectError::Clock(why)) => return println!("skipped: {why}"),
+        Err(other) => panic!("{other:?}"),
+    };
+    let mut leases = Vec::new();
+    for number in 0..LEASES {
+        let Some(lease) = acquire(&client, &format!("n/{number}"), TERM).await else { return };
+        leases.push(lease);
+    }
+    let mut fewest = None;
+    let seen =
+        in_time("all of them valid after one of them was asked for", client.clock(), async || {
+            let until_suspect =
+                || leases.iter().all(|lease| lease.check() != Err(NotValid::Suspect));
+            if until_suspect() {
+                return false;
+            }
+            let before = granter.metrics.snapshot().messages_in;
+            let ensured = leases[7].ensure(Duration::ZERO).await;
+            let all = leases.iter().all(|lease| lease.check().is_ok());
+            let messages = granter.metrics.snapshot().messages_in - before;
+            if let Err(error) = &ensured {
+                assert!(in_vain(error), "{error}");
+            }
+            // An attempt is some messages, a hundred leases would be a hundred.
+            assert!(messages < 60, "{messages} messages for one call, {ensured:?}");
+            if all {
+                fewest = Some(messages);
+            }
+            all
+        });
+    if seen.await {
+        println!("{fewest:?} messages for {LEASES} leases; {}", exits(client.clock()));
+    }
+    soon("the end", client.close()).await;
+    granter.stop();
+}
+
+/// The granter's slow hand counts what its timekeeper executed, the holder's fast hand the counter's
+/// ticks: the judge's clock is neither.
+#[tokio::test]
+async fn a_successor_comes_only_after_the_term_and_after_the_last_valid_check() {
+    let _alone = ALONE.lock();
+    let home = Home::new();
+    let Some(client) = client(&home, KeeperCount::Two).await else { return };
+    let term = Duration::from_millis(200);
+    let successor = client.session().await.unwrap();
+    let asked = now();
+    let wish = client.acquire("jobs").term(term).renew_by_hand();
+    let Ok(first) = tokio::time::timeout(PATIENCE, wish).await else {
+        return println!("skipped: not in {PATIENCE:?}: a grant; {}", exits(client.clock()));
+    };
+    let first = first.unwrap();
+    let acquired = now();
+    let mut next = std::pin::pin!(successor.acquire("jobs").term(TERM).into_future());
+    let (mut last_valid, mut succeeded) = (None, None);
+    let seen = in_time("a successor", client.clock(), async || {
+        let looked = now();
+        if first.check().is_ok() {
+            assert!(
+                looked - acquired < term,
+                "valid {:?} after its term",
+                looked - acquired - term
+            );
+            last_valid = Some(looked);
+        }
+        let granted = tokio::time::timeout(Duration::ZERO, &mut next).await;
+        if let Ok(granted) = granted {
+            succeeded = Some((now(), granted.unwrap()));
+        }
+        succeeded.is_some()
+    });
+    if !seen.await {
+        return;
+    }
+    let (at, second) = succeeded.unwrap();
+    assert!(second.fence() > first.fence());
+    assert!(at - asked >= term, "after {:?} of {term:?}", at - asked);
+    let looked = now();
+    assert!(first.check().is_err(), "valid {:?} after its successor's grant", looked - at);
+    println!("freed after {:?} of {term:?}, last valid {last_valid:?}", at - asked);
+    soon("the end", client.close()).await;
+}
+
+#[tokio::test]
+async fn a_profile_of_another_machine_is_refused_by_name() {
+    let home = Home::new();
+    let Some(machine) = machine() else { return };
+    let stepping = machine.cpu().stepping;
+    let (ours, others) = (format!("stepping = {stepping}"), format!("stepping = {}", stepping + 1));
+    let other: MachineProfile = machine.to_string().replace(&ours, &others).parse().unwrap();
+    let refused = Client::builder().profile(EnclaveSim::new(other)).connect(home.embedded()).await;
+    let Err(ConnectError::Clock(ClockFault::EnclaveSim(why))) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(matches!(why, tlease::enclave::SimOpenFault::NotAdmitted(_)), "{why:?}");
+}
+
+/// The threads of this process that keep time.
+fn timekeepers() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let names =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("tlease-keeper")).count()
+}
+
+#[tokio::test]
+async fn timekeepers_end_with_the_last_user_of_their_clock() {
+    let _alone = ALONE.lock();
+    let home = Home::new();
+    // Those of the test before may still be ending.
+    common::until("no timekeeper", async || timekeepers() == 0).await;
+    let Some(client) = client(&home, KeeperCount::Two).await else { return };
+    assert_eq!(timekeepers(), 2, "the granter has none of its own");
+    soon("the end", client.close()).await;
+    common::until("no timekeeper", async || timekeepers() == 0).await;
+}
