@@ -32,6 +32,8 @@ fn main() -> ExitCode {
         ["sgx", "build", "--features", features] => sgx::build(features),
         ["sgx", "measure"] => sgx::measure(""),
         ["sgx", "measure", "--features", features] => sgx::measure(features),
+        ["sgx", "run"] => sgx::run("2"),
+        ["sgx", "run", "--rounds", rounds] => sgx::run(rounds),
         ["sgx", "test"] => sgx::test(gate::Extent::Gate),
         ["sgx", "test", "--full"] => sgx::test(gate::Extent::Full),
         ["bench"] => bench::run(),
@@ -53,10 +55,12 @@ usage: cargo xtask <command>
   tidy           check what the compiler does not: unsafe code, sizes, dependencies, claims, links
   tlc [--full]   check the TLA+ specification in spec/ with TLC, that TLC finds each planted mutation,
                  and that the code does what the specification does; --full adds the long runs
-  sgx build [--features F] | measure [--features F] | test [--full]
+  sgx build [--features F] | measure [--features F] | run [--rounds N] | test [--full]
                  build the enclave for SGX, lay it out, measure and sign it; print its measurement
-                 alone; attack it under emulation (--full: also build it again in another folder,
-                 where it must measure the same)
+                 alone; run a granter and two holders that contend for a name, one of which is kept
+                 outside between check and act N times, and judge (exit code 0: no effect came too
+                 late, 1: one did, 2: nothing was shown); attack it under emulation (--full: also
+                 build it again in another folder, where it must measure the same)
   bench          run the benchmarks and print every budget with met or not met
   fix            format, apply what clippy can, and write the counts into the README
                  (--counts: only the last; --behaviours: only spec/behaviours.txt, with TLC)

@@ -81,7 +81,7 @@ impl Plan {
                 Action::RateTsc(parts) => tsc::set_rate(*parts),
                 Action::Move => move_on(),
                 Action::Abandon => return Then::Abandon,
-                Action::Await => share.iter().for_each(await_judge),
+                Action::Await => share.iter().for_each(|share| await_judge(share, exit)),
             }
         }
         Then::Resume
@@ -94,8 +94,10 @@ fn pause(span: Duration) {
 }
 
 /// Says that a thread waits, and waits until the judge's word has moved.
-fn await_judge(share: &Share) {
+fn await_judge(share: &Share, exit: &Exit) {
     let before = share.load(GO_ON);
+    // From one on: zero is an exit that no function was followed to.
+    share.word(STEPS).store(exit.steps.map_or(0, |steps| steps + 1), SeqCst);
     share.word(WAITING).fetch_add(1, SeqCst);
     while share.load(GO_ON) == before {
         pause(Duration::from_millis(1));
@@ -106,6 +108,11 @@ fn await_judge(share: &Share) {
 pub const GO_ON: usize = 0;
 /// The word of the shared page that counts how often a thread began to wait for one.
 pub const WAITING: usize = 1;
+/// The word of the shared page that says after how many instructions of the function that is followed
+/// the thread left that waits, and one more.
+pub const STEPS: usize = 4;
+/// The word of the shared page that is zero while the function is left alone that is followed.
+pub const ARMED: usize = 5;
 
 /// Binds the thread to the processor after the one that it runs on.
 fn move_on() {

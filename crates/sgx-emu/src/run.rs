@@ -1,9 +1,11 @@
 //! Running an enclave file: the options of `tlease-sgx-run`, and what they come to.
 
 use crate::emu::{self, Emulator, Steps, tsc};
-use crate::{device, plan::Plan, share::Share};
+use crate::plan::{self, Plan};
+use crate::{device, share::Share};
 use anyhow::Context;
 use enclave_runner_sgx::EnclaveBuilder;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
 /// What to run, and what happens to it.
@@ -17,6 +19,8 @@ pub struct Options {
     at_random: bool,
     share: Option<PathBuf>,
     follow: Option<(String, Steps)>,
+    /// Whether the function is left alone until the judge wants otherwise.
+    spares: bool,
     plan: Plan,
     says_exits: bool,
     no_transactions: bool,
@@ -34,7 +38,9 @@ nothing. @share in ARGS becomes the address of the shared page, in hexadecimal.
   --random                at random moments with that mean
   --share FILE            map FILE, made if missing, for enclave and judges to see
   --follow FUNCTION=STEPS stop at the function, and exit after `every` instruction, after a number of
-                          them, or at one more in each call (`sweep`); the name is looked up in FILE.elf
+                          them, or in each call one later (`sweep`), or N later (`sweep:N`); the name is looked
+                          up in FILE.elf
+  --spare                 leave its calls alone while word 5 of the shared page is zero
   --do ACTION             at the chosen exits (with --follow), or at every one: pause:MS, tsc:TICKS,
                           tsc-rate:PARTS (of 65536), move (to another processor), abandon,
                           await (until the judge changes word 0 of the shared page); in their order
@@ -66,6 +72,7 @@ impl Options {
                 "--every" => options.plan.every = number(&value()?)?,
                 "--share" => options.share = Some(value()?.into()),
                 "--follow" => options.follow = Some(follow(&value()?)?),
+                "--spare" => options.spares = true,
                 "--do" => options.plan.actions.push(value()?.parse()?),
                 _ if word.starts_with("--") => return Err(format!("unknown: {word}")),
                 _ => {
@@ -99,8 +106,11 @@ fn follow(text: &str) -> Result<(String, Steps), String> {
     let (function, steps) = text.split_once('=').ok_or("FUNCTION=STEPS")?;
     let steps = match steps {
         "every" => Steps::Every,
-        "sweep" => Steps::Sweep,
-        count => Steps::After(number(count)?),
+        "sweep" => Steps::Sweep(1),
+        steps => match steps.strip_prefix("sweep:") {
+            Some(stride) => Steps::Sweep(number(stride)?),
+            None => Steps::After(number(steps)?),
+        },
     };
     Ok((function.to_owned(), steps))
 }
@@ -129,6 +139,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         eprintln!("[emulated SGX] this processor has no transactions: they are emulated too");
     }
     emu::set_rate(options.exits.unwrap_or(TICKS), options.at_random);
+    if let Some(share) = share.filter(|_| options.spares) {
+        emu::spare_while_zero(share.word(plan::ARMED));
+    }
     options.plan.clone().install(share);
     let result = start(options, emulator, &arguments, |_: &_| match &options.follow {
         Some((function, steps)) => follow_in(options, function, *steps),
@@ -160,10 +173,17 @@ fn start<L: sgxs::loader::Load>(
     image.signature(&signature).with_context(|| format!("{}", signature.display()))?;
     let mut builder = enclave_runner::EnclaveBuilder::new(image);
     builder.args(arguments).num_worker_threads(WORKERS);
+    // Else the end of one thread waits for all others, and timekeepers never end.
+    builder.forward_panics(true);
     let command: enclave_runner::Command =
         builder.build(loader).with_context(|| format!("loading {}", options.file.display()))?;
     loaded(options)?;
-    command.run()
+    // It says so by a panic, which is no fault of ours that anybody wants to trace.
+    std::panic::set_hook(Box::new(|_| {}));
+    std::panic::catch_unwind(AssertUnwindSafe(|| command.run())).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map_or("a panic of the runner", String::as_str);
+        Err(anyhow::anyhow!("{said}"))
+    })
 }
 
 /// Looks the function up in the linked file beside the image, whose addresses are offsets.

@@ -131,6 +131,17 @@ fn unwinder(source: &Source) -> Result<(), Stop> {
     succeed(&mut archive, "archiving the unwinder")
 }
 
+/// Builds what runs enclaves; the program of the contest among it.
+pub(crate) fn emulator() -> Result<PathBuf, Stop> {
+    let mut build = cargo();
+    build.args(["build", "-q", "--locked", "-p", "tlease-sgx-emu", "--bins"]);
+    build.current_dir(tree::root()).stdin(Stdio::null());
+    succeed(&mut build, "building the emulator")?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| tree::root().join("target"));
+    Ok(target.join("debug/tlease-sgx-contest"))
+}
+
 /// Lays out, measures and signs; says what was measured.
 fn pack(elf: &Path, sgxs: &Path) -> Result<String, Stop> {
     let mut cargo = cargo();

@@ -40,6 +40,11 @@ pub fn follow(enclave: usize, offset: usize, steps: Steps) {
     steps::set(&table::ENCLAVES[enclave], offset, steps);
 }
 
+/// Follows, without exits, calls that begin while this word is zero; `false` if another one was named.
+pub fn spare_while_zero(word: &'static std::sync::atomic::AtomicU64) -> bool {
+    steps::spare_while_zero(word)
+}
+
 /// Asynchronous exits of every thread so far.
 #[must_use]
 pub fn exits() -> u64 {

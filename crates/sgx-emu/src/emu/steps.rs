@@ -6,6 +6,7 @@
 
 use super::frame::Registers;
 use super::table::Thread;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 /// Which instructions of the function are followed by an exit.
@@ -15,9 +16,9 @@ pub enum Steps {
     Every,
     /// After so many instructions, in each call.
     After(u64),
-    /// One exit in each call: in the first before the first instruction, then after it, and so on to
-    /// the function's return, and again from the start.
-    Sweep,
+    /// One exit in each call: in the first before the first instruction, then after so many more in
+    /// each, to the function's return, and again from one instruction later.
+    Sweep(u64),
 }
 
 /// What is under way on one thread.
@@ -38,7 +39,8 @@ struct Probe {
     address: AtomicUsize,
     original: AtomicU64,
     every: AtomicBool,
-    is_sweep: AtomicBool,
+    /// Instructions from one exit of a sweep to the next; zero without one.
+    stride: AtomicU64,
     next: AtomicU64,
     /// How many instructions the last call took, and how many calls there were.
     length: AtomicU64,
@@ -49,11 +51,19 @@ static PROBE: Probe = Probe {
     address: AtomicUsize::new(0),
     original: AtomicU64::new(0),
     every: AtomicBool::new(false),
-    is_sweep: AtomicBool::new(false),
+    stride: AtomicU64::new(0),
     next: AtomicU64::new(0),
     length: AtomicU64::new(0),
     calls: AtomicU64::new(0),
 };
+
+/// A word that is zero while calls are to be left alone.
+static ARMED: OnceLock<&'static AtomicU64> = OnceLock::new();
+
+/// Leaves calls alone that begin while this word is zero; `false` if another one was named before.
+pub(super) fn spare_while_zero(word: &'static AtomicU64) -> bool {
+    ARMED.set(word).is_ok()
+}
 
 /// Stops every thread of the enclave at this offset from now on.
 pub(super) fn set(enclave: &super::table::Enclave, offset: usize, steps: Steps) {
@@ -61,11 +71,12 @@ pub(super) fn set(enclave: &super::table::Enclave, offset: usize, steps: Steps) 
     enclave.view().read(offset, &mut byte);
     PROBE.original.store(byte[0].into(), SeqCst);
     PROBE.every.store(steps == Steps::Every, SeqCst);
-    PROBE.is_sweep.store(steps == Steps::Sweep, SeqCst);
-    let first = match steps {
-        Steps::After(count) => count,
-        Steps::Every | Steps::Sweep => 0,
+    let (first, stride) = match steps {
+        Steps::After(count) => (count, 0),
+        Steps::Every => (0, 0),
+        Steps::Sweep(stride) => (0, stride),
     };
+    PROBE.stride.store(stride, SeqCst);
     PROBE.next.store(first, SeqCst);
     PROBE.address.store(enclave.base.load(SeqCst) + offset, SeqCst);
     enclave.view().write(offset, &[BREAKPOINT]);
@@ -97,7 +108,9 @@ pub(super) fn begin(thread: &Thread, registers: &mut Registers<'_>) -> Next {
     let session = &thread.steps;
     session.done.store(0, SeqCst);
     session.stack.store(registers.get(libc::REG_RSP), SeqCst);
-    session.exit_after.store(PROBE.next.load(SeqCst), SeqCst);
+    let is_spared = ARMED.get().is_some_and(|word| word.load(SeqCst) == 0);
+    let exit_after = if is_spared { NEVER } else { PROBE.next.load(SeqCst) };
+    session.exit_after.store(exit_after, SeqCst);
     session.is_running.store(true, SeqCst);
     registers.set_stepping(true);
     session.next(0)
@@ -120,14 +133,20 @@ pub(super) fn step(thread: &Thread, registers: &mut Registers<'_>) -> Next {
         registers.set_stepping(false);
         PROBE.length.store(done, SeqCst);
         PROBE.calls.fetch_add(1, SeqCst);
-        if PROBE.is_sweep.load(SeqCst) {
-            let at = session.exit_after.load(SeqCst);
-            PROBE.next.store(if at >= done { 0 } else { at + 1 }, SeqCst);
+        let (at, stride) = (session.exit_after.load(SeqCst), PROBE.stride.load(SeqCst));
+        if stride > 0 && at != NEVER {
+            PROBE.next.store(next_of_sweep(at, stride, done), SeqCst);
         }
     } else {
         registers.set_stepping(true);
     }
     next
+}
+
+/// Where the exit of the next call comes, in a function of `length` instructions. After each pass it
+/// begins one instruction later, so that a stride leaves nothing out.
+fn next_of_sweep(at: u64, stride: u64, length: u64) -> u64 {
+    if at >= length { (at % stride + 1) % stride } else { at + stride }
 }
 
 /// Before an instruction of an emulated transaction: whether the exit comes here.
@@ -176,7 +195,8 @@ impl Session {
     }
 
     fn next(&self, done: u64) -> Next {
-        let is_due = PROBE.every.load(SeqCst) || self.exit_after.load(SeqCst) == done;
+        let at = self.exit_after.load(SeqCst);
+        let is_due = at == done || PROBE.every.load(SeqCst) && at != NEVER;
         if is_due { Next::Exit } else { Next::Go }
     }
 
@@ -191,6 +211,26 @@ fn place(thread: &Thread, byte: u8) {
     enclave.view().write(offset, &[byte]);
 }
 
+/// More instructions than a call has.
+const NEVER: u64 = u64::MAX;
 const BREAKPOINT: u8 = 0xcc;
 /// A function that takes longer waits for something, and would for ever at this pace.
 const STEPS_MAX: u64 = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_comes_to_each_instruction_and_to_the_return() {
+        for stride in [1, 7, 23] {
+            let mut at = 0;
+            let mut left: std::collections::BTreeSet<u64> = (0..=50).collect();
+            for _ in 0..150 {
+                left.remove(&at);
+                at = next_of_sweep(at, stride, 50);
+            }
+            assert!(left.is_empty(), "{stride}: {left:?}");
+        }
+    }
+}
