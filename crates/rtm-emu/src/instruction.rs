@@ -9,6 +9,7 @@ use iced_x86::{
 
 use crate::context::Context;
 use crate::kernel;
+use crate::transaction::Runs;
 
 /// What to do with an instruction within a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,17 @@ pub(crate) fn kind(of: &Instruction, context: &Context<'_>) -> Kind {
         Mnemonic::Mov => store(of, context).unwrap_or(Kind::Other),
         Mnemonic::Xchg => exchange(of, context).unwrap_or(Kind::Other),
         _ => Kind::Other,
+    }
+}
+
+/// What a test is told of an instruction.
+pub(crate) fn runs(of: &Instruction) -> Runs {
+    match of.mnemonic() {
+        Mnemonic::Rdtsc | Mnemonic::Rdtscp => Runs::Counter,
+        Mnemonic::Lfence => Runs::LoadFence,
+        Mnemonic::Mfence => Runs::FullFence,
+        Mnemonic::Xend => Runs::End,
+        _ => Runs::Other,
     }
 }
 

@@ -27,4 +27,4 @@ pub use handlers::{
     Installed, NotInstalled, abort, install, on_fault, on_illegal, on_trap, prepare,
 };
 #[cfg(target_arch = "x86_64")]
-pub use transaction::{Action, FRESH_NANOS, Step, set_hook};
+pub use transaction::{Action, FRESH_NANOS, Runs, Step, freeze_counter, set_hook, thaw_counter};

@@ -1,6 +1,6 @@
 //! One running transaction: what happens before each of its instructions.
 
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use iced_x86::{InstructionInfoFactory, Register};
 
@@ -16,6 +16,23 @@ pub struct Step {
     pub number: u64,
     /// Its address.
     pub address: usize,
+    /// What it is.
+    pub runs: Runs,
+}
+
+/// The instructions whose order a test may want to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// RDTSC or RDTSCP.
+    Counter,
+    /// LFENCE.
+    LoadFence,
+    /// MFENCE.
+    FullFence,
+    /// XEND.
+    End,
+    /// Any other.
+    Other,
 }
 
 /// What happens before an instruction.
@@ -32,6 +49,22 @@ pub enum Action {
 pub fn set_hook(hook: Option<fn(Step) -> Action>) {
     HOOK.store(hook.map_or(core::ptr::null_mut(), |hook| hook as *mut ()), Ordering::SeqCst);
 }
+
+/// Has transactions read the time-stamp counter as it is now, until [`thaw_counter`]: a host that holds it
+/// back. What reads it outside of a transaction sees it as it is.
+pub fn freeze_counter() {
+    // WHY: the intrinsic is unsafe only for CPUs without RDTSC.
+    // SAFETY: RDTSC is part of x86-64.
+    FROZEN.store(unsafe { core::arch::x86_64::_rdtsc() }, Ordering::SeqCst);
+}
+
+/// Ends what [`freeze_counter`] began.
+pub fn thaw_counter() {
+    FROZEN.store(0, Ordering::SeqCst);
+}
+
+/// What the counter shows in transactions; 0 if nobody holds it back.
+static FROZEN: AtomicU64 = AtomicU64::new(0);
 
 /// An effect becomes visible at most this long after the transaction first read the counter or a clock,
 /// in ns of CLOCK_MONOTONIC; else the transaction aborts with status 0.
@@ -148,7 +181,11 @@ impl Transaction {
     pub(crate) fn stepped(&mut self, context: &mut Context<'_>) {
         self.buffer.take_back();
         if let Counter::Reading { since, before } = self.counter {
-            let shown = before.map_or(context.counter(), |shown| shown.wrapping_add(READING_TICKS));
+            let first = match FROZEN.load(Ordering::SeqCst) {
+                0 => context.counter(),
+                held_back => held_back,
+            };
+            let shown = before.map_or(first, |shown| shown.wrapping_add(READING_TICKS));
             context.set_counter(shown);
             self.counter = Counter::Read { since, shown };
         }
@@ -180,7 +217,9 @@ impl Transaction {
     fn step(&mut self, context: &mut Context<'_>) -> Result<Next, Status> {
         let address = context.instruction();
         self.steps += 1;
-        if asks_to_interrupt(Step { number: self.steps, address })
+        let instruction = instruction::decode(address);
+        let runs = instruction::runs(&instruction);
+        if asks_to_interrupt(Step { number: self.steps, address, runs })
             || kernel::pending_signals() & !self.before.signals() != 0
         {
             return Err(Status::BLANK);
@@ -190,7 +229,6 @@ impl Transaction {
         if !self.buffer.is_undisturbed() {
             return Err(Status::CONFLICT);
         }
-        let instruction = instruction::decode(address);
         let next = address.wrapping_add(instruction.len());
         match instruction::kind(&instruction, context) {
             Kind::Begin(_) => self.depth += 1,

@@ -9,7 +9,9 @@ use std::arch::asm;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tlease_rtm_emu::{Action, NotInstalled, Step, install, set_hook};
+use tlease_rtm_emu::{
+    Action, NotInstalled, Runs, Step, freeze_counter, install, set_hook, thaw_counter,
+};
 
 /// Hooks are for the whole process.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -216,4 +218,55 @@ fn threads_have_transactions_of_their_own() {
         assert_eq!(values(&other), [50, 50]);
     });
     assert_eq!(values(&words), [50, 50]);
+}
+
+/// The counter as a transaction reads it, fenced; `None` if it was aborted.
+fn counter_inside() -> Option<u64> {
+    let (mut low, high): (u64, u64);
+    let mut status = COMMITTED;
+    unsafe {
+        asm!(
+            "xbegin 2f", "lfence", "rdtsc", "mov rcx, rax", "xend", "mov eax, -1", "2:",
+            inout("eax") status, out("rcx") low, out("rdx") high,
+        );
+    }
+    low &= u64::from(u32::MAX);
+    (status == COMMITTED).then_some(high << 32 | low)
+}
+
+#[test]
+fn a_counter_that_is_held_back_stands_inside_and_goes_on_outside() {
+    let Some(_alone) = emulated() else { return };
+    let committed = || (0..100).find_map(|_| counter_inside()).expect("an undisturbed one of many");
+    let outside = || unsafe { core::arch::x86_64::_rdtsc() };
+    let (before, inside, after) = (outside(), committed(), outside());
+    assert!((before..after).contains(&inside), "{before} {inside} {after}");
+    freeze_counter();
+    let frozen = committed();
+    assert!(frozen > after);
+    assert_eq!(committed(), frozen);
+    assert!(outside() > frozen);
+    thaw_counter();
+    assert!(committed() > frozen);
+}
+
+#[test]
+fn a_step_tells_fences_from_the_counter_and_the_end() {
+    static SEEN: Mutex<Vec<Runs>> = Mutex::new(Vec::new());
+    fn hook(step: Step) -> Action {
+        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if step.number == 1 {
+            seen.clear();
+        }
+        seen.push(step.runs);
+        Action::Continue
+    }
+    let Some(_alone) = emulated() else { return };
+    SEEN.lock().unwrap_or_else(PoisonError::into_inner).reserve(64);
+    set_hook(Some(hook));
+    let committed = (0..100).find_map(|_| counter_inside());
+    set_hook(None);
+    assert!(committed.is_some());
+    let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(*seen, [Runs::LoadFence, Runs::Counter, Runs::Other, Runs::End]);
 }
