@@ -45,7 +45,7 @@ mod trust;
 pub mod vmclock;
 
 #[cfg(all(feature = "emulated-transactions", target_arch = "x86_64"))]
-pub use arch::assume_emulated_transactions;
+pub use arch::{EmulatedMark, assume_emulated_transactions};
 #[cfg(feature = "host")]
 pub use deadline::Deadline;
 #[cfg(feature = "host")]

@@ -6,26 +6,19 @@ mod common;
 
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{MutexGuard, OnceLock};
 
+use common::stepping::{MARGIN, Steps, alone, commit_with};
 use common::{LONG, fence, held, outlive};
-use tlease_clock::guard::{Missing, Obstacle, Refusal};
+use tlease_clock::guard::{Missing, Refusal};
 use tlease_clock::memory::Region;
-use tlease_clock::{Check, LeaseCell, Profile, assume_emulated_transactions};
+use tlease_clock::{Check, LeaseCell, Profile};
 use tlease_core::time::Span;
-use tlease_rtm_emu::{Action, FRESH_NANOS, Step, install, set_hook};
-
-/// The hook is one for the process, and so is what it works on.
-static ALONE: Mutex<()> = Mutex::new(());
+use tlease_rtm_emu::Action;
 
 /// `None`, with the reason printed, where nothing is emulated.
 fn emulated() -> Option<MutexGuard<'static, ()>> {
-    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Err(why) = install() {
-        println!("skipped: {why}");
-        return None;
-    }
-    assume_emulated_transactions();
+    let alone = alone()?;
     match held(&profile(), LONG).commit(fence(1), &(), |_| ()) {
         Ok(_) => Some(alone),
         Err(Refusal::Unsupported(missing)) => {
@@ -48,70 +41,40 @@ fn clock_is_read_in_user_mode() -> bool {
     ["tsc", "kvm-clock", "hyperv_clocksource_tsc_page"].contains(&source.trim())
 }
 
-/// A margin that covers what the emulation needs from clock to effect.
 fn profile() -> Profile {
-    Profile::host().commit_margin(Span::from_nanos(2 * FRESH_NANOS))
+    Profile::host().commit_margin(MARGIN)
 }
 
 fn profiles() -> [Profile; 3] {
-    let strict = profile().strict().commit_margin(Span::from_nanos(2 * FRESH_NANOS));
+    let strict = profile().strict().commit_margin(MARGIN);
     [profile(), profile().assume_no_suspend(), strict]
 }
 
-/// What happens before instruction `at` of a transaction, once.
-struct Plan {
-    at: u64,
-    happens: Box<dyn Fn() -> Action + Send + Sync>,
-}
-
-static PLAN: Mutex<Option<Plan>> = Mutex::new(None);
-static STEPS: AtomicU64 = AtomicU64::new(0);
-
-fn hook(step: Step) -> Action {
-    STEPS.fetch_max(step.number, Ordering::SeqCst);
-    let mut plan = PLAN.lock().unwrap_or_else(PoisonError::into_inner);
-    match plan.take_if(|plan| plan.at == step.number) {
-        Some(plan) => (plan.happens)(),
-        None => Action::Continue,
-    }
-}
-
-/// Has one thing happen before each instruction in turn (or each `stride`th), from the first of a commit
-/// to its XEND, and calls `judge` with what became of that commit and of its store. Returns how many
-/// instructions that were.
-///
-/// A commit that this machine itself kept interrupting says nothing, and is done again.
+/// Has one thing happen before each instruction in turn (or each `stride`th) of commits under leases of this
+/// profile; `judge` gets what became of such a commit and of its store. Returns how many instructions
+/// that were.
 fn before_each_instruction(
     profile: &Profile,
     term: Span,
-    stride: usize,
+    stride: u64,
     happens: impl Fn(&'static LeaseCell) -> Action + Copy + Send + Sync + 'static,
     judge: impl Fn(&LeaseCell, u64, Result<(), Refusal>, bool),
 ) -> u64 {
     let region = Region::new(512).expect("memory");
     let word = region.word(0).expect("within the region");
-    let mut interruptions = 0;
-    let mut ats = (1..).step_by(stride).skip(1);
-    let mut at = 1;
+    let mut steps = Steps::each(stride);
     loop {
         let cell: &'static LeaseCell = Box::leak(Box::new(held(profile, term)));
-        let plan = Plan { at, happens: Box::new(move || happens(cell)) };
-        *PLAN.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
-        set_hook(Some(hook));
-        let outcome = cell.commit(fence(1), &word, |act| act.store(&word, at)).map(|_| ());
-        set_hook(None);
-        let has_happened = PLAN.lock().unwrap_or_else(PoisonError::into_inner).take().is_none();
-        if let Err(Refusal::CannotCommit(Obstacle::Aborted(_))) = outcome {
-            assert_ne!(word.load(), at, "a refusal leaves no effect");
-            interruptions += 1;
-            assert!(interruptions < 1_000, "nothing commits here: {outcome:?}");
-            continue;
+        let round = |at| {
+            let commit = || cell.commit(fence(1), &word, |act| act.store(&word, at)).map(|_| ());
+            let (outcome, has_happened) = commit_with(at, Box::new(move |_| happens(cell)), commit);
+            assert_eq!(word.load() == at, outcome.is_ok(), "{outcome:?} before {at}");
+            (outcome, has_happened)
+        };
+        let end = steps.round(round, |at, outcome| judge(cell, at, outcome, word.load() == at));
+        if let Some(end) = end {
+            return end;
         }
-        if !has_happened {
-            return at - 1;
-        }
-        judge(cell, at, outcome, word.load() == at);
-        at = ats.next().expect("no end");
     }
 }
 

@@ -19,10 +19,10 @@ pub(crate) use sgx::{Marks, host_words};
 
 #[cfg(all(any(feature = "host", target_env = "sgx"), target_arch = "x86_64"))]
 mod x86_64;
-#[cfg(all(feature = "emulated-transactions", target_arch = "x86_64"))]
-pub use x86_64::assume_emulated_transactions;
 #[cfg(all(any(feature = "host", target_env = "sgx"), target_arch = "x86_64"))]
 pub(crate) use x86_64::*;
+#[cfg(all(feature = "emulated-transactions", target_arch = "x86_64"))]
+pub use x86_64::{EmulatedMark, assume_emulated_transactions};
 
 #[cfg(all(feature = "host", not(target_arch = "x86_64")))]
 mod portable;

@@ -40,6 +40,7 @@ pub struct EnclaveSim {
     commit_margin: Span,
     publish_margin: Span,
     transactions: bool,
+    reach: Span,
 }
 
 /// Why a clock of this profile cannot be opened.
@@ -73,6 +74,7 @@ impl EnclaveSim {
             commit_margin: COMMIT_MARGIN,
             publish_margin: PUBLISH_MARGIN,
             transactions: true,
+            reach: EXTEND_MAX,
         }
     }
 
@@ -105,6 +107,14 @@ impl EnclaveSim {
     /// As [`Profile::without_transactions`](crate::Profile::without_transactions).
     pub const fn without_transactions(mut self) -> Self {
         self.transactions = false;
+        self
+    }
+
+    /// Extends the fast hand by so much beyond a handshake, in place of [`EXTEND_MAX`]: transactions in
+    /// software take longer than that.
+    #[cfg(feature = "emulated-transactions")]
+    pub const fn reach(mut self, reach: Span) -> Self {
+        self.reach = reach;
         self
     }
 
@@ -142,7 +152,7 @@ impl KeeperClock {
         if !Cpu::has_invariant_tsc() {
             return Err(SimOpenFault::CounterVaries);
         }
-        let keepers = Arc::new(Keepers::new(&profile.machine, profile.count, EXTEND_MAX));
+        let keepers = Arc::new(Keepers::new(&profile.machine, profile.count, profile.reach));
         let mut outside = Outside {
             id: CLOCKS.fetch_add(1, Ordering::Relaxed),
             process: std::process::id(),

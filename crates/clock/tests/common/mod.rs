@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub(crate) mod enclave_sim;
+#[cfg(all(feature = "emulated-transactions", target_arch = "x86_64"))]
+pub(crate) mod stepping;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -5,6 +5,8 @@ mod beat;
 mod chain;
 #[cfg(feature = "host")]
 mod cpu;
+#[cfg(feature = "emulated-transactions")]
+mod emulated_mark;
 #[cfg(feature = "host")]
 mod host_gate;
 #[cfg(feature = "host")]
@@ -21,6 +23,8 @@ pub(crate) use beat::{Chain, counter, counter_early};
 pub(crate) use chain::imul_chain_ticks;
 #[cfg(feature = "host")]
 pub(crate) use cpu::{Cpu, Tsc};
+#[cfg(feature = "emulated-transactions")]
+pub use emulated_mark::EmulatedMark;
 #[cfg(feature = "host")]
 pub(crate) use host_gate::{Gate, GateClocks};
 #[cfg(feature = "host")]
