@@ -57,7 +57,8 @@ pub enum Op {
         name: Name,
         /// Its fence.
         fence: Fence,
-        /// A new term; the old one if absent.
+        /// A new term; the old one if absent, and if it is shorter. Whoever names the term that the
+        /// lease then has gets a new signature with the answer.
         term: Option<Span>,
     },
     /// Extends every lease of the session, if both sides agree which these are.
@@ -279,7 +280,8 @@ pub struct Grant {
 pub struct Renewed {
     /// For how long; shorter than asked if the lease is recalled.
     pub term: Span,
-    /// A new signature, if the term that it covers changed.
+    /// A new signature, if the request named this term: the last one may cover another, or be of an
+    /// earlier incarnation.
     pub tag: Option<Tag>,
     /// Repeats a recall, in case it was lost.
     pub recall: Option<Recall>,

@@ -124,8 +124,8 @@ fn a_late_renewal_does_not_revive_a_lease_that_is_over() {
     cell.hold_back_replies(ada);
     cell.renew(ada, lease);
     // Renewed by itself at a third of its term, it is over by now; what the late reply promises is not.
+    // Nobody has looked at it: what somebody saw to be over stays so anyhow.
     cell.pass_asleep(Span::from_millis(4_800));
-    assert_eq!(cell.view(ada, lease), View::Ended(Ending::Expired));
     cell.deliver_replies(ada);
     assert_eq!(cell.view(ada, lease), View::Ended(Ending::Expired));
     assert_eq!(cell.last_change(ada, lease), Some(Change::Ended(Ending::Expired)));

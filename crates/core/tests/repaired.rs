@@ -5,10 +5,10 @@ mod support;
 
 use support::holder::{changes, fence, grant, name, ops, requests};
 use support::{exclusive, granter, holder, shared};
-use tlease_core::granter::{Input as ToGranterMachine, Limits};
+use tlease_core::granter::{Input as ToGranterMachine, Limits, Past};
 use tlease_core::holder::{Change, Ending, Handle, Holder, Input, Output, Renewal, View};
 use tlease_core::message::{
-    Acquire, Ask, Force, FromGranter, Op, Recall, Reclaim, Renewed, Reply, Tag, Wait,
+    Acquire, Answer, Ask, Force, FromGranter, Op, Recall, Reclaim, Renewed, Reply, Tag, Wait,
 };
 use tlease_core::refusal::{Bound, Refusal};
 use tlease_core::time::{
@@ -16,6 +16,8 @@ use tlease_core::time::{
 };
 use tlease_core::{Fence, Mode};
 
+/// Of `exclusive` and `shared`.
+const TERM: Span = Span::from_secs(5);
 const TEN_MINUTES: Span = Span::from_secs(600);
 
 fn renew(of: &str, fence: Fence) -> Op {
@@ -435,6 +437,124 @@ fn those_who_wait_are_given_no_more_leases_than_there_is_room_for() {
     let full = Refusal::Full(Bound::Leases { limit: 3 });
     assert!(matches!(replies[..2], [Reply::Queued { .. }, Reply::Queued { .. }]), "{replies:?}");
     assert_eq!(replies[2], Reply::Refused(full));
+}
+
+#[test]
+fn a_reset_between_the_two_readings_of_a_moment_frees_nothing() {
+    let mut bench = granter::Bench::new();
+    bench.now = granter::at(10_000_000_000);
+    let ada = bench.open(1, 1);
+    bench.grant(ada, Op::Acquire(exclusive("jobs")));
+    // The clock was read, it began anew, and its bound was read.
+    let torn = |before, after| {
+        let read = |nanos| SlowInstant::new(Readings::one(Ticks(nanos)));
+        Now { not_before: read(before), not_after: read(after) }
+    };
+    bench.now = torn(10_000_000_100, 5);
+    assert_eq!(bench.fences("jobs").len(), 1, "nothing is known to have passed");
+    bench.now = granter::at(TERM.as_nanos());
+    assert_eq!(bench.fences("jobs").len(), 1, "it counts from the reset");
+    bench.pass(Span::from_secs(1));
+    assert!(bench.fences("jobs").is_empty(), "and ends");
+    // The same at a start, from which the wait after a restart counts.
+    let wait = Span::from_secs(60);
+    bench.grant(ada, Op::Acquire(Acquire { term: wait, ..exclusive("jobs") }));
+    let past = Past::Record(bench.disk.expect("a record"));
+    let mut bench = granter::Bench::begin_at(Limits::default(), past, torn(100_000_000_000, 5));
+    bench.connect_operator();
+    let Answer::Status(status) = bench.ask(Ask::Status) else { panic!("a status") };
+    assert!(status.wait_left >= Some(wait), "{status:?}");
+}
+
+#[test]
+fn a_lease_that_a_renewal_carried_into_a_new_life_can_be_reclaimed_in_the_next() {
+    let mut bench = holder::Bench::open();
+    bench.hold(1, exclusive("jobs"), 7);
+    // The answer to the first reclaim was lost, and by the second the wait was over.
+    bench.connect(2, 1);
+    let claims = requests(&bench.connect(2, 2));
+    let sent = requests(&bench.reply(claims[0].id, Reply::Refused(Refusal::NotReclaimable)));
+    let [renewal] = &sent[..] else { panic!("one renewal: {sent:?}") };
+    // It asks for a signature of the new life: that is what naming a term does.
+    let named = Op::Renew { name: name("jobs"), fence: fence(7), term: Some(TERM) };
+    assert_eq!(renewal.op, named);
+    let tag = Some(Tag([9; 16]));
+    bench.reply(renewal.id, Reply::Renewed(Renewed { term: TERM, tag, recall: None }));
+    let sent = ops(&bench.connect(3, 1));
+    let [Op::Reclaim(claim)] = &sent[..] else { panic!("one claim: {sent:?}") };
+    assert_eq!((claim.issued, Some(claim.tag)), (holder::life(2), tag));
+}
+
+#[test]
+fn a_renewal_that_names_its_term_is_signed_anew() {
+    let mut bench = granter::Bench::new();
+    let ada = bench.open(1, 1);
+    let grant = bench.grant(ada, Op::Acquire(exclusive("jobs")));
+    let tag_of = |reply| {
+        let Reply::Renewed(Renewed { tag, .. }) = reply else { panic!("not renewed: {reply:?}") };
+        tag
+    };
+    assert_eq!(tag_of(bench.reply(ada, renew("jobs", grant.fence))), None);
+    let named = Op::Renew { name: name("jobs"), fence: grant.fence, term: Some(grant.term) };
+    assert_eq!(tag_of(bench.reply(ada, named)), Some(grant.tag));
+}
+
+#[test]
+fn an_acquire_that_is_refused_costs_neither_the_place_in_the_queue_nor_the_lease() {
+    let mut bench = granter::Bench::with(Limits { leases_max: 3, ..Limits::default() });
+    let [ada, bob] = [1, 2].map(|who| bench.open(who, who.into()));
+    bench.grant(ada, Op::Acquire(exclusive("jobs")));
+    let queued = bench.reply(bob, Op::Acquire(exclusive("jobs")));
+    assert!(matches!(queued, Reply::Queued { .. }), "{queued:?}");
+    let impatient = Op::Acquire(Acquire { wait: Wait::Try, ..exclusive("jobs") });
+    let refused = bench.reply(bob, impatient.clone());
+    assert_eq!(refused, Reply::Refused(Refusal::Held { waiters: 0 }));
+    assert_eq!(bench.entry("jobs").map(|entry| entry.waiters), Some(1), "bob waits on");
+    // Who asks anew for what it holds gives that up; not if it gets nothing for it.
+    let recall = Ask::Recall { name: name("jobs"), grace: Span::from_secs(1), force: Force::Grace };
+    bench.ask(recall);
+    let refused = bench.reply(ada, impatient);
+    assert_eq!(refused, Reply::Refused(Refusal::Held { waiters: 1 }));
+    assert_eq!(bench.fences("jobs").len(), 1, "ada holds on");
+}
+
+#[test]
+fn a_reclaim_that_finds_no_room_leaves_the_lease_to_its_end_and_is_tried_again() {
+    let mut bench = holder::Bench::open();
+    bench.hold(1, exclusive("jobs"), 7);
+    bench.pass(Span::from_millis(100));
+    let sent = requests(&bench.connect(2, 1));
+    let [claim] = &sent[..] else { panic!("one claim: {sent:?}") };
+    let full = Refusal::Full(Bound::Leases { limit: 1 });
+    let told = changes(&bench.reply(claim.id, Reply::Refused(full)));
+    assert_eq!(told, [Change::NotRenewed(full)]);
+    assert_eq!(bench.view(1), View::Valid { at_least: Span::from_millis(4_900) });
+    // When a renewal is due.
+    let sent = requests(&bench.pass(Span::from_secs(2)));
+    assert!(matches!(&sent[..], [again] if matches!(again.op, Op::Reclaim(_))), "{sent:?}");
+    let reclaimed = bench.reply(sent[0].id, Reply::Reclaimed { tag: Tag([1; 16]) });
+    assert_eq!(changes(&reclaimed), [Change::Renewed]);
+    assert_eq!(bench.view(1), View::Valid { at_least: TERM });
+}
+
+#[test]
+fn what_was_over_for_whoever_asked_stays_over_across_a_break() {
+    let mut bench = holder::Bench::open();
+    bench.hold(1, exclusive("jobs"), 7);
+    bench.now = TERM.as_nanos();
+    let over = View::Ended(Ending::Expired);
+    assert_eq!(bench.view(1), over);
+    bench.segment = 1;
+    assert_eq!(bench.view(1), over);
+    let told = changes(&bench.feed(Input::Wake));
+    assert_eq!(told, [Change::Ended(Ending::Expired)]);
+    // Nor does a clock that is read more closely.
+    let mut bench = holder::Bench::open();
+    bench.hold(1, exclusive("jobs"), 7);
+    let read = |nanos| FastInstant::new(Segment(0), Readings::one(Ticks(nanos)));
+    let vague = Now { not_before: read(1), not_after: read(TERM.as_nanos()) };
+    assert_eq!(bench.holder.view(Handle(1), vague), Some(over));
+    assert_eq!(bench.view(1), over);
 }
 
 fn renewed_for(reply: Reply) -> Span {

@@ -115,7 +115,8 @@ pub struct Renew {
     /// The lease's fence.
     #[prost(uint64, tag = "2")]
     pub fence: u64,
-    /// A new term; absent for the old one.
+    /// A new term; absent for the old one. If it names the term that the lease then has, the answer
+    /// has a new signature.
     #[prost(uint64, optional, tag = "3")]
     pub term_ns: ::core::option::Option<u64>,
 }
@@ -435,7 +436,7 @@ pub struct Renewed {
     /// For how long; shorter than asked if the lease is recalled.
     #[prost(uint64, tag = "1")]
     pub term_ns: u64,
-    /// A new signature, if the term that it covers changed: 16 bytes.
+    /// A new signature, if the request named this term: 16 bytes.
     #[prost(bytes = "vec", optional, tag = "2")]
     pub tag: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
     /// Repeats a recall, in case it was lost.

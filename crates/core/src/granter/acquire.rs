@@ -23,6 +23,32 @@ pub(super) struct Parked {
     pub(super) acquire: Acquire,
 }
 
+impl Parked {
+    fn is_of(&self, session: Id<Session>, name: &Name) -> bool {
+        self.session == session && self.acquire.name == *name
+    }
+}
+
+/// What a session has on a name.
+#[derive(Debug, Clone, Copy)]
+struct Own {
+    lease: Option<LeaseId>,
+    waiter: Option<Id<Waiter>>,
+}
+
+/// What comes of an acquire that is not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// The lease.
+    Grant,
+    /// The lease, once what it needs is durable.
+    Park,
+    /// A place at the end of the queue.
+    Wait,
+    /// The place in the queue that the session has.
+    WaitOn(Id<Waiter>),
+}
+
 impl Granter {
     pub(super) fn acquire(&mut self, session: Id<Session>, id: RequestId, acquire: Acquire) {
         if let Err(refusal) = self.admit_acquire(&acquire) {
@@ -31,10 +57,14 @@ impl Granter {
         let entry = self.ledger.entry(&acquire.name);
         self.maybe_idle.push(entry);
         self.free_if_over(entry);
-        self.parked.retain(|p| p.session != session || p.acquire.name != acquire.name);
-        match self.ledger.lease_of(entry, session) {
-            Some(own) => self.acquire_again(own, id, acquire),
-            None => self.acquire_afresh(entry, session, id, acquire),
+        let own = Own {
+            lease: self.ledger.lease_of(entry, session),
+            waiter: self.waiter_on(entry, session),
+        };
+        match self.course(entry, session, own, &acquire) {
+            // It changes nothing: neither a lease nor a place in the queue is given up for it.
+            Err(refusal) => self.refuse_session(session, id, refusal),
+            Ok(course) => self.follow(course, entry, session, id, own, acquire),
         }
     }
 
@@ -132,54 +162,92 @@ impl Granter {
         }
     }
 
-    /// A session asks for a name that it holds: it never heard of the grant, or has given it up. It
-    /// gets a new lease with a new fence in place of the old one, never the old fence again.
-    fn acquire_again(&mut self, own: LeaseId, id: RequestId, acquire: Acquire) {
-        let Lease { entry, session, mode, .. } = self.ledger[own];
-        if mode == Mode::Shared && acquire.mode == Mode::Exclusive {
-            return self.refuse_session(session, id, Refusal::NoUpgrade);
+    /// What comes of an acquire, or why nothing does. Whatever the session has on the name counts as
+    /// given up: it never heard of its lease, or does not want it any more.
+    fn course(
+        &self,
+        entry: Id<Entry>,
+        session: Id<Session>,
+        own: Own,
+        acquire: &Acquire,
+    ) -> Result<Course, Refusal> {
+        let held = own.lease.map(|lease| &self.ledger[lease]);
+        if acquire.mode == Mode::Exclusive && held.is_some_and(|held| held.mode == Mode::Shared) {
+            return Err(Refusal::NoUpgrade);
         }
-        planted!(self.timeline.hand, SecondAcquireKeepsFence => return self.grant_again(own, id));
-        let keeps_place = self.ledger[own].recall.is_none();
-        let serving = matches!(self.phase, Phase::Serving);
-        if keeps_place && serving && !self.durability.covers_grant(acquire.term) {
-            return self.park(session, id, acquire);
+        if let Some(waiter) = own.waiter
+            && self.ledger.waiters[waiter].acquire.mode == acquire.mode
+            && acquire.wait != Wait::Try
+        {
+            return Ok(Course::WaitOn(waiter));
         }
-        self.free(own, EventReason::Released);
-        if keeps_place && serving && self.compatible(entry, acquire.mode) {
-            return self.grant(entry, session, id, acquire);
+        // Without its own lease the name is free for it: that stood alone, or beside shared ones.
+        let free = held.is_some() || self.compatible(entry, acquire.mode);
+        // A lease that nobody wants back keeps its place before those who wait.
+        let is_first = held.is_some_and(|held| held.recall.is_none())
+            || !self.has_waiters_served_first(entry, own.waiter);
+        if !(free && is_first && matches!(self.phase, Phase::Serving)) {
+            return self.may_wait(entry, own, acquire.wait).map(|()| Course::Wait);
         }
-        self.acquire_afresh(entry, session, id, acquire);
+        if let Some(full) = self.is_full(own) {
+            return Err(full);
+        }
+        if !self.durability.has_fences() {
+            return Err(Refusal::Full(Bound::Fences));
+        }
+        if self.durability.covers_grant(acquire.term) {
+            return Ok(Course::Grant);
+        }
+        let others = self.parked.iter().filter(|p| !p.is_of(session, &acquire.name)).count();
+        let limit = self.limits.parked_max;
+        if u32::try_from(others).unwrap_or(u32::MAX) >= limit {
+            return Err(Refusal::Full(Bound::Parked { limit }));
+        }
+        Ok(Course::Park)
     }
 
-    fn acquire_afresh(
+    fn follow(
         &mut self,
+        course: Course,
         entry: Id<Entry>,
         session: Id<Session>,
         id: RequestId,
+        own: Own,
         acquire: Acquire,
     ) {
-        if let Some(waiter) = self.waiter_on(entry, session) {
-            if self.ledger.waiters[waiter].acquire.mode == acquire.mode && acquire.wait != Wait::Try
-            {
-                return self.wait_on(waiter, id, acquire);
+        self.parked.retain(|parked| !parked.is_of(session, &acquire.name));
+        match course {
+            Course::WaitOn(waiter) => self.wait_on(waiter, id, acquire),
+            Course::Park => {
+                // One in another mode would be another wish; the place of this one is kept.
+                let of_other_mode =
+                    |waiter: &Id<Waiter>| self.ledger.waiters[*waiter].acquire.mode != acquire.mode;
+                if let Some(waiter) = own.waiter.filter(of_other_mode) {
+                    self.drop_waiter(waiter);
+                }
+                self.park(session, id, acquire);
             }
-            self.drop_waiter(waiter);
+            Course::Grant | Course::Wait => {
+                planted!(self.timeline.hand, SecondAcquireKeepsFence => {
+                    if let Some(own) = own.lease {
+                        return self.grant_again(own, id);
+                    }
+                });
+                // It gets a new lease with a new fence in place of the old one, never the old fence
+                // again.
+                if let Some(lease) = own.lease {
+                    self.free(lease, EventReason::Released);
+                }
+                if let Some(waiter) = own.waiter {
+                    self.drop_waiter(waiter);
+                }
+                if course == Course::Grant {
+                    self.grant(entry, session, id, acquire);
+                } else {
+                    self.wait(entry, session, id, acquire);
+                }
+            }
         }
-        let free = self.compatible(entry, acquire.mode) && !self.has_waiters_served_first(entry);
-        if !(free && matches!(self.phase, Phase::Serving)) {
-            return self.wait_or_refuse(entry, session, id, acquire);
-        }
-        if let Some(full) = self.is_full() {
-            return self.refuse_session(session, id, full);
-        }
-        if !self.durability.has_fences() {
-            return self.refuse_session(session, id, Refusal::Full(Bound::Fences));
-        }
-        if !self.durability.covers_grant(acquire.term) {
-            return self.park(session, id, acquire);
-        }
-        self.grant(entry, session, id, acquire);
     }
 
     fn grant(&mut self, entry: Id<Entry>, session: Id<Session>, id: RequestId, acquire: Acquire) {
@@ -190,38 +258,28 @@ impl Granter {
 
     /// Parks an acquire until what it needs is durable.
     fn park(&mut self, session: Id<Session>, id: RequestId, acquire: Acquire) {
-        let parked = u32::try_from(self.parked.len()).unwrap_or(u32::MAX);
-        if parked >= self.limits.parked_max {
-            let bound = Bound::Parked { limit: self.limits.parked_max };
-            return self.refuse_session(session, id, Refusal::Full(bound));
-        }
         self.durability.want_grant(acquire.term);
         self.parked.push_back(Parked { session, id, acquire });
         self.durability.write(&mut self.outputs);
     }
 
-    fn wait_or_refuse(
-        &mut self,
-        entry: Id<Entry>,
-        session: Id<Session>,
-        id: RequestId,
-        acquire: Acquire,
-    ) {
-        let waiters = self.ledger.waiting(entry);
-        let wait_left = self.wait_left();
-        let refusal = match (acquire.wait, wait_left) {
-            (Wait::Try, Some(left)) => Some(Refusal::RestartWait { left }),
-            (Wait::Try, None) => Some(Refusal::Held { waiters }),
+    /// Why an acquire gets no place in the queue, if it does not.
+    fn may_wait(&self, entry: Id<Entry>, own: Own, wait: Wait) -> Result<(), Refusal> {
+        let others = self.ledger.waiting(entry).saturating_sub(u32::from(own.waiter.is_some()));
+        match (wait, self.wait_left()) {
+            (Wait::Try, Some(left)) => Err(Refusal::RestartWait { left }),
+            (Wait::Try, None) => Err(Refusal::Held { waiters: others }),
             (Wait::AtMost(_) | Wait::Unbounded, _) => {
                 let limit = self.limits.waiters_per_name_max;
-                (waiters >= limit)
-                    .then_some(Refusal::QueueFull { limit })
-                    .or_else(|| self.is_full())
+                let full = (others >= limit).then_some(Refusal::QueueFull { limit });
+                full.or_else(|| self.is_full(own)).map_or(Ok(()), Err)
             }
-        };
-        if let Some(refusal) = refusal {
-            return self.refuse_session(session, id, refusal);
         }
+    }
+
+    /// Takes a place at the end of the queue.
+    fn wait(&mut self, entry: Id<Entry>, session: Id<Session>, id: RequestId, acquire: Acquire) {
+        let (waiters, wait_left) = (self.ledger.waiting(entry), self.wait_left());
         let wait = acquire.wait;
         let waiter = Waiter { session, entry, id, acquire, timer: None };
         let waiter = self.ledger.waiters.insert(waiter);
@@ -341,18 +399,20 @@ impl Granter {
         mode == Mode::Shared && newest.mode == Mode::Shared
     }
 
-    /// Why there is no room for one lease or waiter more, if there is none: whoever waits is given a
-    /// lease in the end, on whatever name, and must find room then.
-    fn is_full(&self) -> Option<Refusal> {
+    /// Why there is no room for one lease or waiter more, if there is none, once what the session has is
+    /// given up: whoever waits is given a lease in the end, on whatever name, and must find room then.
+    fn is_full(&self, own: Own) -> Option<Refusal> {
         let limit = self.limits.leases_max;
         let all = self.ledger.lease_count().saturating_add(self.ledger.waiters.len());
+        let given_up = u32::from(own.lease.is_some()).saturating_add(own.waiter.is_some().into());
+        let all = all.saturating_sub(given_up);
         (all >= limit).then_some(Refusal::Full(Bound::Leases { limit }))
     }
 
-    /// Whether somebody with a connection stands in the queue already.
-    fn has_waiters_served_first(&self, entry: Id<Entry>) -> bool {
+    /// Whether somebody else with a connection stands in the queue already.
+    fn has_waiters_served_first(&self, entry: Id<Entry>, own: Option<Id<Waiter>>) -> bool {
         self.ledger.names[entry].contention.as_ref().is_some_and(|contention| {
-            contention.queue.iter().any(|waiter| {
+            contention.queue.iter().filter(|waiter| Some(**waiter) != own).any(|waiter| {
                 self.sessions.all[self.ledger.waiters[*waiter].session].peer.is_some()
             })
         })

@@ -51,14 +51,10 @@ impl Granter {
         fence: Fence,
         term: Option<Span>,
     ) {
-        let wanted = match term {
-            Some(term) if term > self.limits.term_max => {
-                let max = self.limits.term_max;
-                return self.refuse_session(session, id, Refusal::TermTooLong { max });
-            }
-            Some(term) => term,
-            None => Span::ZERO,
-        };
+        let max = self.limits.term_max;
+        if term.is_some_and(|term| term > max) {
+            return self.refuse_session(session, id, Refusal::TermTooLong { max });
+        }
         let Some(lease) = self.live_lease(session, name, fence) else {
             planted!(self.timeline.hand, RenewalRevives => return self.revive(session, id, name, fence));
             return self.refuse_session(session, id, Refusal::NotHeldHere);
@@ -67,7 +63,7 @@ impl Granter {
         let renewed = if is_recalled && !planted!(self.timeline.hand, RecalledRenewedFully) {
             self.renew_recalled(lease)
         } else {
-            self.renew_held(lease, wanted)
+            self.renew_held(lease, term)
         };
         self.reply(session, id, Reply::Renewed(renewed));
     }
@@ -278,11 +274,15 @@ impl Granter {
     }
 
     /// A renewal ends later than whatever was promised before: it begins later, and a term never
-    /// becomes shorter, so that both sides agree on how far a bulk renewal reaches.
-    fn renew_held(&mut self, lease: LeaseId, wanted: Span) -> Renewed {
+    /// becomes shorter, so that both sides agree on how far a bulk renewal reaches. One that names
+    /// the term which it then has is signed anew: the answer to an earlier one may have been lost, or the
+    /// holder's signature is of an earlier life.
+    fn renew_held(&mut self, lease: LeaseId, wanted: Option<Span>) -> Renewed {
         self.report_if_late(lease);
         let confirms = self.ledger[lease].standing == Standing::Offered;
-        let lengthened = self.lengthen(lease, wanted);
+        if let Some(wanted) = wanted {
+            self.lengthen(lease, wanted);
+        }
         let stamp = self.timeline.stamp();
         let known = &mut self.ledger[lease];
         if !planted!(self.timeline.hand, RenewalNotStamped) {
@@ -297,27 +297,25 @@ impl Granter {
             self.count_in(lease);
             self.record(entry, fence, EventReason::Granted);
         }
-        let tag = lengthened.then(|| self.tag(session, entry, mode, fence, term));
+        let tag = (wanted == Some(term)).then(|| self.tag(session, entry, mode, fence, term));
         Renewed { term, tag, recall: None }
     }
 
     /// Lengthens a lease's term if that is more, and durable enough to be promised: otherwise asks
     /// for that, so that a later renewal gets it.
-    fn lengthen(&mut self, lease: LeaseId, wanted: Span) -> bool {
+    fn lengthen(&mut self, lease: LeaseId, wanted: Span) {
         let term = self.ledger[lease].term;
         if wanted <= term {
-            return false;
+            return;
         }
         if !self.durability.covers_term(wanted) {
             self.durability.want_grant(wanted);
-            self.durability.write(&mut self.outputs);
-            return false;
+            return self.durability.write(&mut self.outputs);
         }
         self.promises.remove(term);
         self.promises.add(wanted);
         self.durability.keep(wanted);
         self.ledger[lease].term = wanted;
-        true
     }
 
     /// A recalled lease reaches to the end of its grace, or as far as it did (invariant I25).

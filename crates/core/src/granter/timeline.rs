@@ -32,12 +32,16 @@ pub(super) struct Stamp {
 
 impl Timeline {
     pub(super) fn new(hand: SlowHand, now: Now<SlowInstant>) -> Self {
+        let now = believed(&hand, now);
         Self { hand, now, breaks: 0, since: now.start_stamp(), before: Span::ZERO }
     }
 
     /// Moves on to the moment of an input.
     pub(super) fn observe(&mut self, now: Now<SlowInstant>) {
-        let continues = self.hand.continues(&self.now.reading(), &now.reading())
+        let read = now;
+        let now = believed(&self.hand, read);
+        let continues = now == read
+            && self.hand.continues(&self.now.reading(), &now.reading())
             && self.hand.continues(&self.now.start_stamp(), &now.start_stamp());
         if !continues && !planted!(self.hand, DeadSourceStopsHand) {
             self.before = self.advance();
@@ -95,4 +99,12 @@ impl Timeline {
     fn start_of<'a>(&'a self, stamp: &'a Stamp) -> &'a SlowInstant {
         if stamp.breaks == self.breaks { &stamp.instant } else { &self.since }
     }
+}
+
+/// What is believed of a moment. If its bounds were read around a break, so that the upper one is not
+/// ahead of the lower one, the lower one is of before: measuring up to it would count what never
+/// passed. Then only the upper one is believed.
+fn believed(hand: &SlowHand, now: Now<SlowInstant>) -> Now<SlowInstant> {
+    let whole = hand.continues(&now.reading(), &now.start_stamp());
+    if whole { now } else { Now::at(now.start_stamp()) }
 }

@@ -1,5 +1,7 @@
 //! One lease as its holder knows it.
 
+use core::cell::Cell;
+
 use crate::fence::{Fence, Mode};
 use crate::identity::{Incarnation, RequestId};
 use crate::message::{Acquire, Tag};
@@ -65,6 +67,9 @@ pub(super) struct Held {
     /// matter of politeness, not of safety.
     pub(super) recall: Option<Promise>,
     pub(super) told: Told,
+    /// Whether somebody was told that it is over who asked between two inputs. It stays over, whatever
+    /// the clock shows at the next one (invariant I12).
+    pub(super) seen_over: Cell<bool>,
 }
 
 /// A term that counts from an anchor.
@@ -146,6 +151,9 @@ impl Held {
 
     /// What is left of it for acts: of the promise, and of the grace if it is recalled.
     pub(super) fn remaining(&self, hand: &FastHand, now: &Now<FastInstant>) -> Remaining {
+        if self.seen_over.get() {
+            return Remaining::Over;
+        }
         self.allowed(hand, now).remaining(hand, now)
     }
 
@@ -181,8 +189,11 @@ impl Held {
             (Remaining::AtLeast(at_least), None) => View::Valid { at_least },
             (Remaining::AtLeast(at_least), Some(_)) => View::Recalled { at_least },
             (Remaining::Unknown, _) => View::Suspect,
-            (Remaining::Over, Some(_)) => View::Ended(Ending::Recalled),
-            (Remaining::Over, None) => View::Ended(Ending::Expired),
+            (Remaining::Over, recall) => {
+                self.seen_over.set(true);
+                let recalled = recall.is_some();
+                View::Ended(if recalled { Ending::Recalled } else { Ending::Expired })
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use crate::fence::{Fence, Mode};
 use crate::identity::{Incarnation, RequestId};
@@ -262,15 +263,20 @@ impl Holder {
         held.home = incarnation;
         held.since = id;
         held.tag = tag;
+        held.renewing = held.renewing.filter(|newest| *newest != id);
         let downgraded = held.tagged != held.mode;
         held.tagged = held.mode;
         let promise = Promise { anchor, term: held.term };
         held.extend(promise, &self.hand, &self.now);
+        let wants_longer = held.longer.is_some();
         if downgraded {
             self.tell(handle, Change::Downgraded);
         }
         self.is_well(handle);
         self.end_if_over(handle);
+        if wants_longer {
+            self.send_renew(handle);
+        }
     }
 
     fn refused(&mut self, id: RequestId, about: About, refusal: Refusal) {
@@ -285,21 +291,30 @@ impl Holder {
                 }
             }
             About::Renew(handle) => self.renewal_refused(id, handle, refusal),
-            About::Reclaim(handle) => {
-                // A connection that is being replaced says nothing about the lease; and after the
-                // wait an earlier reclaim may have succeeded whose answer was lost: a renewal tells.
-                if refusal == Refusal::NotReclaimable {
-                    self.send_renew(handle);
-                } else if !matches!(refusal, Refusal::StaleEpoch | Refusal::WrongIncarnation { .. })
-                {
-                    self.end(handle, Ending::Lost(refusal));
-                }
-            }
+            About::Reclaim(handle) => self.reclaim_refused(id, handle, refusal),
             About::Leave(_) => self.left(about),
             About::Downgrade(handle) if refusal == Refusal::NotHeldHere => {
                 self.end(handle, Ending::Lost(refusal));
             }
             About::RenewAll | About::Return | About::Report | About::Downgrade(_) => {}
+        }
+    }
+
+    fn reclaim_refused(&mut self, id: RequestId, handle: Handle, refusal: Refusal) {
+        if let Some(held) = self.leases.get_mut(&handle).and_then(Lease::held_mut) {
+            held.renewing = held.renewing.filter(|newest| *newest != id);
+        }
+        if refusal == Refusal::NotReclaimable {
+            // After the wait an earlier reclaim may have succeeded whose answer was lost: a renewal
+            // tells.
+            self.send_renew(handle);
+        } else if let Refusal::Full(_) = refusal {
+            // Room may be found yet. Nobody else is given the name while this lease lasts, so it goes
+            // on to its end.
+            self.tell(handle, Change::NotRenewed(refusal));
+        } else if !matches!(refusal, Refusal::StaleEpoch | Refusal::WrongIncarnation { .. }) {
+            // Those two are of a connection that is being replaced, and say nothing about the lease.
+            self.end(handle, Ending::Lost(refusal));
         }
     }
 
@@ -356,6 +371,7 @@ impl Holder {
             longer: None,
             recall: None,
             told: Told::Nothing,
+            seen_over: Cell::new(false),
         });
         self.publish_hold(handle);
         self.set_lease_timer(handle);

@@ -5,7 +5,7 @@ use crate::identity::RequestId;
 use crate::message::{Acquire, Op, Request, ToGranter};
 use crate::name::Name;
 use crate::refusal::Refusal;
-use crate::time::Span;
+use crate::time::{Remaining, Span};
 
 use super::io::{Change, Ending, Handle, Output, Renewal};
 use super::lease::{Anchor, Interest, Lease, State};
@@ -34,7 +34,20 @@ impl Holder {
         if let Some(term) = term.filter(|term| *term > held.term) {
             held.longer = Some(term);
         }
-        self.send_renew(handle);
+        self.renew_or_reclaim(handle);
+    }
+
+    /// Renews a lease; one that this life of the granter does not know yet is reclaimed, unless that
+    /// is under way.
+    pub(super) fn renew_or_reclaim(&mut self, handle: Handle) {
+        let Some(here) = self.incarnation() else { return };
+        let Some(held) = self.leases.get(&handle).and_then(Lease::held) else { return };
+        let usable = matches!(held.remaining(&self.hand, &self.now), Remaining::AtLeast(_));
+        if held.home == here || !usable {
+            self.send_renew(handle);
+        } else if held.renewing.is_none() {
+            self.reclaim(handle, here);
+        }
     }
 
     /// Ends a lease, or the wish for one: the guard first, then the granter.
@@ -127,7 +140,11 @@ impl Holder {
         let Some(lease) = self.leases.get(&handle) else { return };
         let (fence, term) = match &lease.state {
             State::Confirming { fence, .. } => (*fence, None),
-            State::Held(held) => (held.fence, held.longer),
+            State::Held(held) => {
+                // A lease that was reclaimed unheard of needs a signature of this life.
+                let unsigned = Some(held.home) != self.incarnation();
+                (held.fence, held.longer.or_else(|| unsigned.then_some(held.term)))
+            }
             State::Wanted | State::Releasing { .. } | State::Ended(_) => return,
         };
         let name = lease.acquire.name.clone();

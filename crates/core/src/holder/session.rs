@@ -92,7 +92,7 @@ impl Holder {
 
     /// Asks a granter that has restarted to go on with a lease. Only one that is valid at this very
     /// moment: whoever holds the name by then was granted it after this one was over.
-    fn reclaim(&mut self, handle: Handle, to: Incarnation) {
+    pub(super) fn reclaim(&mut self, handle: Handle, to: Incarnation) {
         let Some(lease) = self.leases.get_mut(&handle) else { return };
         let acquire = &lease.acquire;
         let State::Held(held) = &mut lease.state else { return };
@@ -118,7 +118,10 @@ impl Holder {
             to,
             value: acquire.value.clone(),
         };
-        self.send(About::Reclaim(handle), Op::Reclaim(Box::new(claim)));
+        let sent = self.send(About::Reclaim(handle), Op::Reclaim(Box::new(claim)));
+        if let Some(held) = self.leases.get_mut(&handle).and_then(Lease::held_mut) {
+            held.renewing = sent;
+        }
     }
 
     fn drop_link(&mut self) {

@@ -113,7 +113,7 @@ impl Holder {
             }));
         }
         for handle in due_alone {
-            self.send_renew(handle);
+            self.renew_or_reclaim(handle);
         }
     }
 

@@ -59,16 +59,24 @@ impl Bench {
     }
 
     pub(crate) fn begin(limits: Limits, past: Past, now: u64) -> Self {
-        let mut bench = Self::unborn(limits, past, now);
+        Self::begin_at(limits, past, at(now))
+    }
+
+    pub(crate) fn begin_at(limits: Limits, past: Past, now: Now<SlowInstant>) -> Self {
+        let mut bench = Self::unborn_at(limits, past, now);
         bench.write();
         bench
     }
 
     /// A granter whose first record is not durable yet.
     pub(crate) fn unborn(limits: Limits, past: Past, now: u64) -> Self {
+        Self::unborn_at(limits, past, at(now))
+    }
+
+    fn unborn_at(limits: Limits, past: Past, now: Now<SlowInstant>) -> Self {
         let hand = super::in_granter(SlowHand::new(&[Source::assume(1, 1, Ticks(0))]));
         let start = Start { hand, limits, past, table_key: Key([3; 16]) };
-        let mut granter = Granter::new(start, at(now));
+        let mut granter = Granter::new(start, now);
         let mut unwritten = None;
         for output in granter.outputs() {
             if let Output::Persist { id, record } = output {
@@ -76,7 +84,7 @@ impl Bench {
             }
         }
         let writes = Writes::AtOnce;
-        Self { granter, now: at(now), disk: None, unwritten, writes, next_id: 0 }
+        Self { granter, now, disk: None, unwritten, writes, next_id: 0 }
     }
 
     /// Feeds one input; records are written at once if so set. Everything that came out.

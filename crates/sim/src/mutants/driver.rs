@@ -29,5 +29,5 @@ drivers! {
     /// The store reports a write as done that failed.
     FailureReportedAsDone => "disk.rs", ["I6"], 100;
     /// A holder checks, and then acts, whatever comes in between.
-    ActOutsideGuard => "cpu.rs", ["I4", "I8"], 800;
+    ActOutsideGuard => "cpu.rs", ["I4", "I8"], 2_500;
 }
