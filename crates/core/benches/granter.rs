@@ -16,6 +16,7 @@ use tlease_core::{Fence, Key, Mode, Name};
 
 const SESSIONS: usize = 100;
 const ROUNDS: usize = 9;
+const TERM: Span = Span::from_secs(3600);
 
 fn main() {
     let largest = std::env::var("TLEASE_BENCH_MAX").ok().and_then(|max| max.parse().ok());
@@ -57,12 +58,26 @@ fn measure(size: usize) {
     }
     let millions = 1e3 / bulk;
     ratio(&format!("bulk_renewal_{size}"), millions, "M/s at least", 5.0, millions >= 5.0);
+    let Freed { all, longest } = bench.expire();
+    println!(
+        "  all over at once      {all:8.1} ms, others kept waiting for {longest:.1} ms at most"
+    );
+    let (each, wait) = (all * 1e6 / size as f64, longest);
+    ratio(&format!("freed_together_ns_each_{size}"), each, "at most", 1_000.0, each <= 1_000.0);
+    ratio(&format!("wait_meanwhile_ms_{size}"), wait, "at most", 10.0, wait <= 10.0);
 }
 
 /// The line that `cargo xtask bench` collects.
 fn ratio(name: &str, value: f64, sense: &str, budget: f64, met: bool) {
     let verdict = if met { "met" } else { "not met" };
     println!("ratio: core {name} {value:.2} budget {sense} {budget} {verdict}");
+}
+
+/// What it takes to free all leases, in milliseconds.
+struct Freed {
+    all: f64,
+    /// By one input, while others wait.
+    longest: f64,
 }
 
 struct Bench {
@@ -107,7 +122,7 @@ impl Bench {
         let acquire = Acquire {
             name: self.leases[index].0.clone(),
             mode: Mode::Exclusive,
-            term: Span::from_secs(3600),
+            term: TERM,
             wait: Wait::Try,
             value: None,
         };
@@ -163,6 +178,18 @@ impl Bench {
             let (name, _) = self.leases[index].clone();
             assert_eq!(black_box(table.find(&name)), Some(index as u64));
         }
+    }
+
+    /// Lets the terms of all leases pass, and wakes the granter until it has freed them.
+    fn expire(&mut self) -> Freed {
+        self.true_time += 2 * TERM.as_nanos();
+        let (mut all, mut longest) = (0.0, 0.0_f64);
+        while self.granter.status().leases > 0 {
+            let took = per_op(1, || assert_eq!(self.feed(Input::Wake), None)) / 1e6;
+            all += took;
+            longest = longest.max(took);
+        }
+        Freed { all, longest }
     }
 
     fn next_index(&mut self) -> usize {

@@ -104,8 +104,9 @@ enum Due {
 /// term, coarse beside the cost of a wake-up.
 const TICK_SHIFT: u32 = 18;
 
-/// Timers and names handled at one input before others get their turn: about 5 ms of work.
-const SLICE: u32 = 8192;
+/// Timers and names handled at one input before others get their turn: some 5 ms of work with a million
+/// leases, whose memory is cold.
+const SLICE: u32 = 4096;
 
 /// How soon a failed write is tried again while somebody needs it.
 const STORE_RETRY: Span = Span::from_secs(1);
