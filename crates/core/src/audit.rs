@@ -68,11 +68,13 @@ impl PeerAudit {
     /// disagreeing are reported again and again.
     pub fn judge(&mut self, hand: &FastHand, reply: &StampedReply) -> Option<Disagreement> {
         let StampedReply { sent, moved, received } = *reply;
+        let sent = planted!(hand, AuditFromReceipt => received, else sent);
         // A request of an earlier segment: nothing is known of the time since its sending.
         let new = (sent.segment() == received.segment()).then_some(Stamp { sent, moved });
         let elapsed = self.kept.and_then(|kept| {
             let elapsed = hand.elapsed_ceil(&kept.sent, &received)?;
-            Some((kept, elapsed.saturating_add(hand.hidden())))
+            let hidden = planted!(hand, HiddenForgotten => Span::ZERO, else hand.hidden());
+            Some((kept, elapsed.saturating_add(hidden)))
         });
         let Some((kept, holder)) = elapsed else {
             // The first stamp, or the first one after a break of continuity.
@@ -84,6 +86,10 @@ impl PeerAudit {
             self.kept = new;
             return Some(Disagreement { granter, holder });
         }
+        planted!(hand, AuditKeepsLatest => {
+            self.kept = new;
+            return None;
+        });
         self.kept = Some(new.filter(|new| new.is_no_looser_than(&kept, hand)).unwrap_or(kept));
         None
     }

@@ -126,6 +126,23 @@ mutants! {
     /// A withdrawal is sent again though a later wish for the name was granted.
     WithdrawalResent,
 
+    // The peer audit.
+
+    /// The audit counts the holder's time from the receipt of a stamp, not from its request's sending.
+    AuditFromReceipt,
+    /// The audit keeps the latest stamp, not the tightest one.
+    AuditKeepsLatest,
+    /// The audit forgets what a segment of the holder's clock can hide.
+    HiddenForgotten,
+    /// A stamp says how far the granter's hand moved from one start: which source counts can change.
+    OdometerFromStart,
+    /// Leases go on when clocks are found to disagree.
+    DoubtKeepsLeases,
+    /// Requests that are under way when clocks disagree still make leases usable.
+    DoubtSparesRequests,
+    /// Who reports that clocks disagree loses its leases.
+    ReportFrees,
+
     // The granter.
 
     /// The wait after a restart is skipped.

@@ -255,3 +255,20 @@ fn unstamped(outputs: Vec<GranterOutput>) -> Vec<GranterOutput> {
     }
     outputs
 }
+
+#[cfg(feature = "mutants")]
+#[test]
+fn the_bugs_are_noticed_when_they_are_planted() {
+    use support::planted::dies;
+    use tlease_core::Mutant;
+
+    dies(
+        Mutant::DoubtKeepsLeases,
+        a_lease_is_suspect_until_a_renewal_sent_after_the_clocks_disagreed,
+    );
+    dies(
+        Mutant::DoubtSparesRequests,
+        requests_that_were_under_way_when_the_clocks_disagreed_revive_nothing,
+    );
+    dies(Mutant::ReportFrees, a_report_is_counted_and_changes_nothing_else);
+}

@@ -8,7 +8,7 @@ mod audit;
 use audit::honest::{Run, honest_fast, honest_slow, trip};
 use audit::{BILLION, Lie};
 use proptest::prelude::*;
-use tlease_core::audit::{PeerAudit, StampedReply};
+use tlease_core::audit::{Disagreement, PeerAudit, StampedReply};
 use tlease_core::time::{FastHand, FastInstant, Readings, Segment, Source, Span, Ticks};
 
 proptest! {
@@ -80,6 +80,56 @@ proptest! {
             before.push(reply);
         }
     }
+}
+
+/// One in a thousand beyond what both allow, with round trips of 20 ms every 50 ms: of two stamps in a row the
+/// earlier is older by 70 ms on the holder's hand, and by hardly more than 50 ms on the granter's.
+const HIDDEN_IN_ROUND_TRIPS: Lie =
+    Lie { granter: BILLION + 1_600_000, holder: BILLION, delay: 10_000_000, period: 50_000_000 };
+
+#[test]
+fn a_lie_that_no_two_stamps_in_a_row_show_is_found() {
+    let lie = HIDDEN_IN_ROUND_TRIPS;
+    let bound = lie.bound();
+    assert!(bound < 21e9, "about 20 ms / 1e-3: {bound} ns");
+    let (after, _) = lie.found_after(bound as u64 + 2 * lie.period).expect("it is found");
+    assert!(after as f64 <= bound && after > 10 * BILLION, "after {after} ns, bound {bound}");
+}
+
+#[test]
+fn what_a_segment_can_hide_accuses_nobody() {
+    assert_eq!(accused_after_hiding(20_000, hides()), None);
+    let found = accused_after_hiding(20_001, hides()).expect("more than it can hide");
+    assert_eq!((found.granter, found.holder), (Span::from_secs(1), Span::from_nanos(999_999_999)));
+}
+
+/// A hand of which a segment can hide a suspend of 20 us.
+fn hides() -> FastHand {
+    FastHand::new(&[Source::assume(1, 1, Ticks(0))]).assume_hides(Span::from_nanos(20_000))
+}
+
+/// A second passes between two stamps without a round trip, and the segment hides some of it.
+fn accused_after_hiding(hidden: u64, hand: FastHand) -> Option<Disagreement> {
+    let at = |nanos| FastInstant::new(Segment(0), Readings::one(Ticks(nanos)));
+    let mut audit = PeerAudit::default();
+    let stamp = |nanos, moved| StampedReply { sent: at(nanos), moved, received: at(nanos) };
+    assert_eq!(audit.judge(&hand, &stamp(0, Span::ZERO)), None);
+    audit.judge(&hand, &stamp(BILLION - hidden, Span::from_secs(1)))
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn a_bug_is_noticed_when_it_is_planted() {
+    use tlease_core::Mutant;
+
+    let lie = HIDDEN_IN_ROUND_TRIPS;
+    let hand = FastHand::new(&[Source::assume_fast_nanos(audit::PPB)]);
+    let limit = 2 * lie.bound() as u64;
+    assert!(lie.found_by(hand, limit).is_some());
+    let bug = Mutant::AuditKeepsLatest;
+    assert_eq!(lie.found_by(hand.mutate(bug), limit), None, "{bug:?} goes unnoticed");
+    let bug = Mutant::HiddenForgotten;
+    assert!(accused_after_hiding(20_000, hides().mutate(bug)).is_some(), "{bug:?} goes unnoticed");
 }
 
 /// Cases of a property in an ordinary run; `TLEASE_FULL=1` draws a hundred times as many.

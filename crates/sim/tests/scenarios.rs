@@ -18,6 +18,19 @@ fn each_scenario_ends_safely_and_fails_with_its_bug() {
     }
 }
 
+/// Drawn clocks keep their promises, so these two checkers have nothing to see in drawn worlds.
+#[test]
+fn what_clocks_that_disagree_lead_to_is_checked() {
+    let slowed = all().into_iter().find(|scenario| scenario.name == "s20_crystal_slowed");
+    let Some(Scenario { status: Status::Runs(run, _), .. }) = slowed else { panic!("it runs") };
+    for (bug, claim) in [("ReportFrees", "I51"), ("DoubtKeepsLeases", "I52")] {
+        let planted = named(bug).and_then(|mutant| mutant.bug).expect("a bug for worlds");
+        let outcome = run(&|options| World::mutated(Plan::of(1, options), planted));
+        let why = outcome.expect_err("it is caught");
+        assert!(why.contains(claim), "{bug} is caught by {why}");
+    }
+}
+
 #[test]
 fn the_table_lists_forty_as_they_are() {
     let written = include_str!("../../../docs/scenarios.md");

@@ -173,6 +173,7 @@ impl Granter {
     /// shown, and changes nothing about who holds what (invariant I51).
     fn reported(&mut self, session: Id<Session>, id: RequestId, disagreement: Disagreement) {
         self.disagreements = self.disagreements.saturating_add(1);
+        planted!(self.timeline.hand, ReportFrees => self.free_all_of(session));
         let session_id = self.sessions.all[session].id;
         self.outputs.push_back(Output::Reported { session: session_id, disagreement });
         self.reply(session, id, Reply::Noted);

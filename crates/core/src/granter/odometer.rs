@@ -27,6 +27,9 @@ impl Odometer {
             return None;
         }
         let passed = timeline.elapsed_floor(&self.last);
+        planted!(timeline.hand, OdometerFromStart => {
+            return Some(Self { last: self.last, moved: passed });
+        });
         Some(Self { last: timeline.stamp(), moved: self.moved.saturating_add(passed) })
     }
 }

@@ -33,6 +33,7 @@ impl Holder {
     /// told. Nothing is lost by it, and what was over stays over.
     fn doubt(&mut self, disagreement: Disagreement) {
         for pending in self.pending.values_mut() {
+            planted!(self.hand, DoubtSparesRequests => continue);
             pending.anchor.trust = Trust::Lost;
         }
         let held: Vec<Handle> = self.held_handles().collect();
@@ -41,10 +42,14 @@ impl Holder {
             let Some(held) = self.leases.get_mut(&handle).and_then(Lease::held_mut) else {
                 continue;
             };
-            held.promise.anchor.trust = Trust::Lost;
+            if !planted!(self.hand, DoubtKeepsLeases) {
+                held.promise.anchor.trust = Trust::Lost;
+            }
             held.told = Told::Suspect;
             held.renewing = None;
-            self.outputs.push_back(Output::Suspend { handle });
+            if !planted!(self.hand, DoubtKeepsLeases) {
+                self.outputs.push_back(Output::Suspend { handle });
+            }
             self.tell(handle, Change::ClocksDisagree(disagreement));
         }
         self.renewal_due = true;

@@ -130,7 +130,11 @@ impl Lie {
     /// True time from the first request's handling to that of the one whose reply gave the lie away,
     /// in nanoseconds; `None` if none does within `limit`.
     pub(crate) fn found_after(&self, limit: u64) -> Option<(u64, Disagreement)> {
-        let hand = FastHand::new(&[Source::assume_fast_nanos(PPB)]);
+        self.found_by(FastHand::new(&[Source::assume_fast_nanos(PPB)]), limit)
+    }
+
+    /// As [`Self::found_after`], with a hand that may carry a planted bug.
+    pub(crate) fn found_by(&self, hand: FastHand, limit: u64) -> Option<(u64, Disagreement)> {
         let slow = |t| Now::at(SlowInstant::new(Readings::one(Ticks(shown(t, self.granter)))));
         let fast = |t| FastInstant::new(Segment(0), Readings::one(Ticks(shown(t, self.holder))));
         let start = self.delay + self.period;

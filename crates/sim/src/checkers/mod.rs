@@ -15,6 +15,8 @@ pub(crate) mod i3;
 pub(crate) mod i4;
 pub(crate) mod i5;
 pub(crate) mod i50;
+pub(crate) mod i51;
+pub(crate) mod i52;
 pub(crate) mod i6;
 pub(crate) mod i7;
 pub(crate) mod i8;
@@ -87,6 +89,8 @@ pub const fn claims() -> &'static [Claim] {
         i17::CLAIM,
         i25::CLAIM,
         i50::CLAIM,
+        i51::CLAIM,
+        i52::CLAIM,
     ]
 }
 

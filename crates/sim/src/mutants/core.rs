@@ -22,6 +22,12 @@ macro_rules! repaired {
     };
 }
 
+macro_rules! disagreement {
+    ($name:literal) => {
+        Caught::Test(concat!("crates/core/tests/disagreement.rs::", $name))
+    };
+}
+
 pub(super) fn all() -> Vec<Mutant> {
     let row = |(mutant, place, caught): &Row| Mutant {
         name: mutant.name(),
@@ -30,7 +36,7 @@ pub(super) fn all() -> Vec<Mutant> {
         bug: Some(Bug::Core(*mutant)),
         caught: *caught,
     };
-    [IN_HANDS, IN_HOLDER, IN_GRANTER].into_iter().flatten().map(row).collect()
+    [IN_HANDS, IN_HOLDER, IN_AUDIT, IN_GRANTER].into_iter().flatten().map(row).collect()
 }
 
 /// A bug, where it is planted, and what catches it.
@@ -82,6 +88,34 @@ const IN_HOLDER: &[Row] = &[
     (M::CheckAtLastInput, HOLDER, worlds(&["I9", "I13"], 40)),
     (M::SuspectReclaimed, SESSION, worlds(&["I4", "I7", "exclusion"], 500)),
     (M::WithdrawalResent, SESSION, worlds(&["I4"], 600)),
+];
+
+const IN_AUDIT: &[Row] = &[
+    (M::AuditFromReceipt, AUDIT, worlds(&["I50"], 100)),
+    (
+        M::AuditKeepsLatest,
+        AUDIT,
+        Caught::Test(
+            "crates/core/tests/peer_audit.rs::a_lie_that_no_two_stamps_in_a_row_show_is_found",
+        ),
+    ),
+    (
+        M::HiddenForgotten,
+        AUDIT,
+        Caught::Test("crates/core/tests/peer_audit.rs::what_a_segment_can_hide_accuses_nobody"),
+    ),
+    (M::OdometerFromStart, ODOMETER, worlds(&["I50"], 400)),
+    (
+        M::DoubtKeepsLeases,
+        DOUBT,
+        disagreement!("a_lease_is_suspect_until_a_renewal_sent_after_the_clocks_disagreed"),
+    ),
+    (
+        M::DoubtSparesRequests,
+        DOUBT,
+        disagreement!("requests_that_were_under_way_when_the_clocks_disagreed_revive_nothing"),
+    ),
+    (M::ReportFrees, CONNECTIONS, disagreement!("a_report_is_counted_and_changes_nothing_else")),
 ];
 
 const IN_GRANTER: &[Row] = &[
@@ -154,6 +188,9 @@ const fn worlds(by: &'static [&'static str], within: u64) -> Caught {
 
 const SLOW: &str = "crates/core/src/time/slow.rs";
 const FAST: &str = "crates/core/src/time/fast.rs";
+const AUDIT: &str = "crates/core/src/audit.rs";
+const ODOMETER: &str = "crates/core/src/granter/odometer.rs";
+const DOUBT: &str = "crates/core/src/holder/doubt.rs";
 const TIMELINE: &str = "crates/core/src/granter/timeline.rs";
 const RESTART: &str = "crates/core/src/granter/restart.rs";
 const LEASES: &str = "crates/core/src/granter/leases.rs";

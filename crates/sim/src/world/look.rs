@@ -5,7 +5,7 @@ use tlease_core::{Fence, Mode};
 
 use super::World;
 use super::node::Guard;
-use crate::checkers::{exclusion, i2, i4, i5, i7, i9, i13, i25};
+use crate::checkers::{exclusion, i2, i4, i5, i7, i9, i13, i25, i52};
 
 /// A lease under which somebody can act at this instant: its machine calls it valid, or its guard lets
 /// an act pass.
@@ -85,8 +85,9 @@ impl World {
                 let by_guard = open.map(|hold| (hold.fence, hold.mode));
                 let valid = || node.holder.held(*handle, at_most).is_ok();
                 let verdicts = [
-                    (i2::CLAIM, i2::check(self.now, seen, open)),
+                    (i2::CLAIM, i2::check(node.clock.kept_fast_promise(), self.now, seen, open)),
                     (i5::CLAIM, i5::check(node.broken_at, seen, open)),
+                    (i52::CLAIM, i52::check(node.doubted_at, seen, open)),
                     (i13::CLAIM, i13::check(seen, seen.was_over && valid())),
                     (i9::CLAIM, i9::agrees(by_machine.is_some(), by_guard.is_some())),
                     (i25::CLAIM, i25::check(self.now, node.clock.segment(), seen, open)),

@@ -11,7 +11,7 @@ use super::{Event, OBSERVER, STATUS, World};
 use crate::checkers::Checkers;
 use crate::checkers::i3::{Answered, Stamps};
 use crate::checkers::witness::Step;
-use crate::checkers::{i1, i2, i3, i4, i6, i7, i9, i11, i12, i14, i17, i25, i50};
+use crate::checkers::{i1, i2, i3, i4, i6, i7, i9, i11, i12, i14, i17, i25, i50, i51};
 use crate::trace::What;
 
 /// The input that made a holder put something out.
@@ -31,8 +31,8 @@ impl World {
         let stamp = now.send_anchor();
         node.stamps.push((stamp, self.now));
         node.hears(&input, &self.names, self.now, &stamp);
-        let hidden = node.clock.hidden();
-        let advance = i2::read(&node.hand, &node.stamps, now, self.now, hidden);
+        let (hidden, kept) = (node.clock.hidden(), node.clock.kept_fast_promise());
+        let advance = i2::read(kept, &node.hand, &node.stamps, now, self.now, hidden);
         let bulk = i14::answered(node.holder.session(), &input);
         let cause = Cause { answered: i3::answered(&input), bulk, stamp };
         let outputs: Vec<holder::Output> = node.holder.handle(now, input).collect();
@@ -139,6 +139,7 @@ impl World {
                     slow: self.granter_clock.kept_slow_promise(),
                     fast: self.nodes[index].clock.kept_fast_promise(),
                 };
+                self.nodes[index].doubted_at = Some(self.now);
                 self.judge(i50::CLAIM, i50::check(kept, disagreement));
             }
             Change::Acquired if self.healed => self.release_soon(index, handle),
@@ -164,6 +165,7 @@ impl World {
         let of_recalled = self.checkers.recalled.renewal(&input);
         let outputs: Vec<granter::Output> = granter.handle(now, input.clone()).collect();
         self.checkers.promised.note(&input, &outputs, self.now);
+        self.judge(i51::CLAIM, i51::check(&input, &outputs));
         if let Some(id) = of_recalled {
             self.judge(i25::CLAIM, i25::renewed(id, &outputs));
         }
@@ -193,7 +195,7 @@ impl World {
                     self.granter_wake = Some(when);
                     self.at(when, Event::GranterWake(when));
                 }
-                granter::Output::Reported { .. } => {}
+                granter::Output::Reported { .. } => self.count("disagreement reported", 1),
                 granter::Output::Stopped { exit } => {
                     if exit == Exit::Settled {
                         self.find_usable();

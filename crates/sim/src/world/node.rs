@@ -31,6 +31,8 @@ pub(crate) struct Node {
     pub(crate) disruptions: u64,
     /// When that was last.
     pub(crate) broken_at: Option<u64>,
+    /// When its clock and the granter's were found to disagree last.
+    pub(crate) doubted_at: Option<u64>,
     pub(crate) leases: BTreeMap<Handle, Seen>,
     /// When each request of the present connection was sent, as its holder stamped it.
     pub(crate) sent: BTreeMap<RequestId, FastInstant>,
@@ -85,6 +87,7 @@ impl Node {
             asleep: 0,
             disruptions: 0,
             broken_at: None,
+            doubted_at: None,
             leases: BTreeMap::new(),
             sent: BTreeMap::new(),
             stamps: Vec::new(),
