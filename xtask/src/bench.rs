@@ -7,11 +7,12 @@
 use crate::job::Cargo;
 use std::process::ExitCode;
 
-/// Runs the benchmarks of core, clock and daemon and repeats their verdicts at the end.
+/// Runs the benchmarks of core, clock, daemon and client and repeats their verdicts at the end.
 ///
 /// A budget that is not met is no failure of this command: numbers of a noisy machine inform.
 pub(crate) fn run() -> ExitCode {
-    let cargo = Cargo::new("bench -p tlease-core -p tlease-clock -p tlease-daemon --bench *");
+    let cargo =
+        Cargo::new("bench -p tlease-core -p tlease-clock -p tlease-daemon -p tlease --bench *");
     let mut verdicts = Verdicts::default();
     let (_, succeeded) = cargo.run(|line| {
         println!("{line}");
