@@ -1,5 +1,6 @@
 //! The price of a served renewal: CPU time of the server's thread for each, beside that of a bare
-//! loop that echoes the same bytes over the same sockets, in one run.
+//! loop that echoes the same bytes over the same sockets, and of a Redis that checks and extends a key
+//! (Debian's `redis-server`, if it is installed), in one run.
 //!
 //! `cargo bench -p tlease-daemon`. Throughput is that of the pair of server and clients on this
 //! machine's cores; the server's CPU per operation is the figure to compare.
@@ -10,6 +11,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Barrier, mpsc};
 use std::thread;
@@ -29,22 +31,40 @@ use tlease_wire::{Address, FrameDecoder, ToGranterFrames, read_from_granter};
 fn main() {
     let seconds = std::env::var("TLEASE_BENCH_SECONDS").ok().and_then(|text| text.parse().ok());
     let each = Duration::from_secs(seconds.unwrap_or(3));
+    let redis = Redis::start();
     println!("server CPU per renewal, {CONNECTIONS} connections, {each:?} each");
     println!(
-        "{:>10} {:>16} {:>16} {:>7} {:>12}",
-        "in flight", "granter us/op", "bare us/op", "ratio", "granter op/s"
+        "{:>10} {:>14} {:>12} {:>7} {:>12} {:>7} {:>12}",
+        "in flight", "granter us/op", "bare us/op", "ratio", "redis us/op", "ratio", "granter op/s"
     );
-    for in_flight in [1, 16] {
+    let mut verdicts = Vec::new();
+    for (in_flight, budget) in [(1, 1.7), (16, 3.0)] {
         let granter = measure(&Granter::start(), in_flight, each);
         let bare = measure(&Echo::start(), in_flight, each);
+        let redis = redis.as_ref().map(|redis| measure(redis, in_flight, each).cpu_us);
+        let peer = redis.unwrap_or(f64::NAN);
         println!(
-            "{in_flight:>10} {:>16.2} {:>16.2} {:>7.2} {:>12.0}",
+            "{in_flight:>10} {:>14.2} {:>12.2} {:>7.2} {peer:>12.2} {:>7.2} {:>12.0}",
             granter.cpu_us,
             bare.cpu_us,
             granter.cpu_us / bare.cpu_us,
+            peer / granter.cpu_us,
             granter.per_second
         );
+        verdicts.push(verdict(in_flight, peer / granter.cpu_us, budget));
     }
+    verdicts.iter().for_each(|line| println!("{line}"));
+}
+
+/// The line that `cargo xtask bench` collects.
+fn verdict(in_flight: usize, times: f64, budget: f64) -> String {
+    let name = format!("redis_over_granter_cpu_{in_flight}");
+    let met = match times {
+        times if times.is_nan() => "not measured: redis-server is not installed",
+        times if times >= budget => "met",
+        _ => "not met",
+    };
+    format!("ratio: daemon {name} {times:.2} budget at least {budget} {met}")
 }
 
 const CONNECTIONS: u8 = 50;
@@ -292,6 +312,94 @@ impl Served for Echo {
         };
         Client { stream, batch: Box::new(move || batch.clone()), answered: Box::new(answered) }
     }
+}
+
+/// What most people use: a Redis that checks whose the key is and extends it, by a script, without
+/// persistence, replication or a fence.
+struct Redis {
+    server: Child,
+    port: u16,
+    thread: String,
+}
+
+impl Redis {
+    /// `None` if it is not installed.
+    fn start() -> Option<Self> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"])
+            .arg(port.to_string())
+            .stdout(Stdio::null())
+            .spawn()
+            .ok()?;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            thread::yield_now();
+        }
+        // Its main thread does all the work.
+        let thread = server.id().to_string();
+        Some(Self { server, port, thread })
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        // It has nothing to lose.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Served for Redis {
+    fn thread(&self) -> &str {
+        &self.thread
+    }
+
+    fn connect(&self, number: u8, in_flight: usize) -> Client {
+        let mut stream = connect(self.port);
+        let (key, owner) = (format!("jobs/{number}"), format!("owner-{number}"));
+        let set = words(&["SET", &key, &owner, "PX", "600000"]);
+        assert_eq!(redis_line(&mut stream, &set), "+OK");
+        let load = words(&["SCRIPT", "LOAD", EXTEND]);
+        assert_eq!(redis_line(&mut stream, &load), "$40");
+        let mut digest = [0; 42];
+        stream.read_exact(&mut digest).unwrap();
+        let digest = std::str::from_utf8(&digest[..40]).unwrap();
+        let batch = words(&["EVALSHA", digest, "1", &key, &owner, "600000"]).repeat(in_flight);
+        let mut over = 0;
+        let answered = move |bytes: &[u8]| {
+            assert!(bytes.iter().all(|byte| b":1\r\n".contains(byte)), "it was not extended");
+            let count = over + bytes.len();
+            over = count % EXTENDED;
+            count / EXTENDED
+        };
+        Client { stream, batch: Box::new(move || batch.clone()), answered: Box::new(answered) }
+    }
+}
+
+const EXTEND: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then \
+                      return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end";
+/// The bytes of `:1` and the end of the line.
+const EXTENDED: usize = 4;
+
+/// A command as Redis reads it.
+fn words(words: &[&str]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", words.len());
+    for word in words {
+        bytes += &format!("${}\r\n{word}\r\n", word.len());
+    }
+    bytes.into_bytes()
+}
+
+/// Sends a command, and reads the first line of its answer.
+fn redis_line(stream: &mut TcpStream, command: &[u8]) -> String {
+    stream.write_all(command).unwrap();
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        line.extend(byte);
+    }
+    String::from_utf8(line).unwrap().trim_end().to_owned()
 }
 
 /// The bytes of a renewal as above, with its frame's length.
