@@ -64,6 +64,37 @@ mutants! {
     /// Revokes without restarting the sequences that are running.
     RevokeWithoutBarrier,
 
+    // The guard of profiles `enclave*`.
+
+    /// A commit in a stay does not test the mark.
+    MarkIgnored,
+    /// A commit in a stay tests the mark before its transaction, not in it.
+    MarkTestedOutside,
+    /// A commit in a stay reads the counter without a fence before it.
+    CounterUnfenced,
+    /// A thread that was interrupted arms its mark again and goes on with what it knew.
+    StretchKept,
+    /// A thread shakes hands without arming its mark.
+    MarkNotArmed,
+    /// A stay does not borrow the thread that it is of.
+    StayUnbound,
+    /// A stay can go to another thread.
+    StaySent,
+
+    // What follows from an abort.
+
+    /// Conflicts are retried without end.
+    RetriesUnbounded,
+    /// What the transaction itself refused is tried again.
+    RefusalRetried,
+
+    // VMClock.
+
+    /// The generation counter is read one word too early.
+    GenerationMisplaced,
+    /// What was read in the middle of an update is believed.
+    TornMarksBelieved,
+
     // Segments of profile `host`.
 
     /// A suspend is looked for by the lower bound of the clock offset.

@@ -27,6 +27,8 @@ pub struct Marks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     has_generation: bool,
+    #[cfg(feature = "mutants")]
+    mutant: Option<crate::Mutant>,
 }
 
 impl Layout {
@@ -49,7 +51,11 @@ impl Layout {
         }
         let has_generation =
             word(FLAGS) & FLAG_GENERATION_PRESENT != 0 && size >= SIZE_WITH_GENERATION;
-        Ok(Self { has_generation })
+        Ok(Self {
+            has_generation,
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        })
     }
 
     /// Reads the markers under the page's sequence count, at most a thousand times.
@@ -61,10 +67,16 @@ impl Layout {
         (0..READS_MAX).find_map(|_| {
             let [_, before] = halves(word(SEQUENCE));
             let disruption = word(DISRUPTION);
-            let generation = self.has_generation.then(|| word(GENERATION));
+            let generation = self.has_generation.then(|| word(self.generation()));
             let [_, after] = halves(word(SEQUENCE));
-            (before == after && before & 1 == 0).then_some(Marks { disruption, generation })
+            let is_whole = before == after && before & 1 == 0 || planted!(self, TornMarksBelieved);
+            is_whole.then_some(Marks { disruption, generation })
         })
+    }
+
+    const fn generation(&self) -> usize {
+        planted!(self, GenerationMisplaced => return GENERATION.saturating_sub(1));
+        GENERATION
     }
 
     /// Whether the page keeps a generation counter beside the disruption marker.
@@ -138,10 +150,38 @@ mod tests {
         words
     }
 
+    fn recognise(word: impl Fn(usize) -> u64) -> Layout {
+        let layout = Layout::recognise(word).unwrap();
+        #[cfg(feature = "mutants")]
+        let layout = Layout { mutant: PLANTED.get(), ..layout };
+        layout
+    }
+
+    #[cfg(feature = "mutants")]
+    thread_local! {
+        static PLANTED: Cell<Option<crate::Mutant>> = const { Cell::new(None) };
+    }
+
+    #[cfg(feature = "mutants")]
+    #[test]
+    fn bugs_are_noticed_when_they_are_planted() {
+        use crate::Mutant;
+
+        let dies = |bug: Mutant, execution: fn()| {
+            PLANTED.set(Some(bug));
+            let passed = std::panic::catch_unwind(execution).is_ok();
+            PLANTED.set(None);
+            assert!(!passed, "{bug:?} goes unnoticed: {}", bug.says());
+        };
+        dies(Mutant::GenerationMisplaced, the_markers_are_where_the_header_file_says);
+        dies(Mutant::TornMarksBelieved, an_update_that_never_ends_gives_no_markers);
+        dies(Mutant::TornMarksBelieved, a_torn_read_is_tried_again);
+    }
+
     #[test]
     fn the_markers_are_where_the_header_file_says() {
         let words = page(2, FLAG_GENERATION_PRESENT);
-        let layout = Layout::recognise(|i| words[i]).unwrap();
+        let layout = recognise(|i| words[i]);
         let marks = Marks { disruption: 11, generation: Some(5) };
         assert_eq!(layout.marks(|i| words[i]), Some(marks));
         assert_eq!((DISRUPTION * 8, FLAGS * 8, GENERATION * 8), (16, 24, 104));
@@ -150,7 +190,7 @@ mod tests {
     #[test]
     fn without_its_flag_the_generation_counter_is_not_believed() {
         let words = page(2, 0);
-        let layout = Layout::recognise(|i| words[i]).unwrap();
+        let layout = recognise(|i| words[i]);
         let marks = Marks { disruption: 11, generation: None };
         assert_eq!(layout.marks(|i| words[i]), Some(marks));
     }
@@ -158,14 +198,14 @@ mod tests {
     #[test]
     fn an_update_that_never_ends_gives_no_markers() {
         let words = page(3, 0);
-        let layout = Layout::recognise(|i| words[i]).unwrap();
+        let layout = recognise(|i| words[i]);
         assert_eq!(layout.marks(|i| words[i]), None);
     }
 
     #[test]
     fn a_torn_read_is_tried_again() {
         let reads = Cell::new(0_u64);
-        let layout = Layout::recognise(|i| page(0, 0)[i]).unwrap();
+        let layout = recognise(|i| page(0, 0)[i]);
         let marks = layout.marks(|i| {
             reads.set(reads.get() + 1);
             // The sequence count moves under the first two rounds.

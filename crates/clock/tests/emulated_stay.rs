@@ -1,6 +1,7 @@
 //! The guard of the profiles `enclave*`, stepped through: something happens before each instruction of a
 //! commit in a stay, on transactions in software. The mark is a test's ([`EmulatedMark`]), since the
-//! emulator's own signals wipe the kernel's; a timekeeper of this machine answers the handshakes.
+//! emulator's own signals wipe the kernel's, and the timekeeper is a steady one: nothing moves this machine's
+//! counter, however busy it is, but what the tests do to it.
 #![cfg(all(feature = "emulated-transactions", target_arch = "x86_64"))]
 
 mod common;
@@ -9,7 +10,7 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use common::enclave_sim::{hold, machine, open};
-use common::stepping::{MARGIN, Steps, alone, commit_with};
+use common::stepping::{Fences, MARGIN, Steps, alone, commit_with, fences, forget_fences};
 use common::{LONG, fence};
 use tlease_clock::enclave::{EnclaveSim, KeeperClock, Timed};
 use tlease_clock::guard::Refusal;
@@ -26,7 +27,7 @@ fn emulated() -> Option<(MutexGuard<'static, ()>, EnclaveSim)> {
         println!("skipped: TLEASE_NO_RTM");
         return None;
     }
-    Some((alone, EnclaveSim::new(machine()?).commit_margin(MARGIN).reach(REACH)))
+    Some((alone, EnclaveSim::new(machine()?).commit_margin(MARGIN).reach(REACH).assume_steady()))
 }
 
 /// Far beyond what the emulation needs for a commit, also on a busy machine.
@@ -266,6 +267,76 @@ fn an_exit_before_a_commit_refuses_it_and_one_after_it_refuses_the_next() {
     }
 }
 
+/// What a commit of a short lease does that begins its own stay, when an exit before its `at`th instruction
+/// lasts until the lease is over and the counter is held back meanwhile. `None` if the lease was never
+/// valid to begin with.
+fn commit_of_a_lease_that_is_over(profile: &EnclaveSim, at: u64) -> Option<Result<(), Refusal>> {
+    let clock = open(profile)?;
+    let mark = EmulatedMark::assume_here();
+    let region = Region::new(512).expect("memory");
+    let word = region.word(0).expect("within the region");
+    let (begun, mut value) = (now(), 0);
+    while begun.elapsed() < PATIENCE {
+        let cell: &'static _ = Box::leak(Box::new(cell(&clock)));
+        let is_held = hold(cell, ONE.term);
+        let over = now() + Duration::from(ONE.term);
+        if !is_held || !matches!(cell.check(fence(1)), Check::Valid { .. }) {
+            std::thread::yield_now();
+            continue;
+        }
+        let scene = Scene { cell, mark, over };
+        let happens = move |_| {
+            scene.exit_until_over();
+            Action::Continue
+        };
+        value += 1;
+        let commit = || cell.commit(fence(1), &word, |act| act.store(&word, value)).map(|_| ());
+        let (outcome, has_happened) = commit_with(at, Box::new(happens), commit);
+        assert_eq!(word.load() == value, outcome.is_ok(), "{outcome:?} before {at}");
+        // A commit that this machine interrupted shows nothing.
+        if has_happened && !matches!(outcome, Err(Refusal::CannotCommit(_))) {
+            return Some(outcome);
+        }
+    }
+    println!("skipped: never a valid lease: {:?}", clock.keepers().exits(0));
+    None
+}
+
+#[test]
+fn a_commit_that_begins_its_own_stay_knows_nothing_of_the_one_before() {
+    let Some((_alone, profile)) = emulated() else { return };
+    for at in [1, 5, 60, 80] {
+        let Some(outcome) = commit_of_a_lease_that_is_over(&profile, at) else { return };
+        assert!(matches!(outcome, Err(Refusal::Suspect | Refusal::Expired)), "{outcome:?} {at}");
+    }
+}
+
+/// How a commit in a stay reads its counter.
+fn fences_of_a_commit(profile: &EnclaveSim) -> Option<Fences> {
+    let mut holder = Holder::new(profile)?;
+    let Holder { clock, thread, region, .. } = &mut holder;
+    let word = region.word(0).expect("within the region");
+    let (begun, cell) = (now(), cell(clock));
+    timed(clock, thread, begun, |timed| {
+        hold(&cell, LONG).then_some(())?;
+        forget_fences();
+        let commit = || act(&cell, timed, &word, 1);
+        commit_with(u64::MAX, Box::new(|_| Action::Continue), commit).0.ok()?;
+        Some(fences())
+    })
+}
+
+/// Here instructions run in their order, so that only the fences can be seen, not what they are for.
+#[test]
+fn the_counter_is_read_behind_a_fence_and_in_strict_order_behind_two() {
+    let Some((_alone, profile)) = emulated() else { return };
+    let Some(fenced) = fences_of_a_commit(&profile) else { return };
+    assert!(fenced.behind > 0 && fenced.bare == 0 && fenced.full == 0, "{fenced:?}");
+    let strict = profile.strict().commit_margin(MARGIN);
+    let Some(strict) = fences_of_a_commit(&strict) else { return };
+    assert!(strict.behind > 0 && strict.bare == 0 && strict.full > 0, "{strict:?}");
+}
+
 #[test]
 fn a_revocation_before_any_instruction_leaves_no_effect() {
     let Some((_alone, profile)) = emulated() else { return };
@@ -327,4 +398,88 @@ fn a_pause_beyond_the_reach_of_the_handshake_leaves_no_effect() {
             assert_eq!(outcome, Err(Refusal::Suspect), "before {at}");
         },
     );
+}
+
+/// Faults planted in the guard of a stay: the tests above must fail with them.
+#[cfg(feature = "mutants")]
+mod planted {
+    use tlease_clock::Mutant;
+
+    use super::*;
+
+    /// Whether a commit goes through in the midst of which the thread was kept outside until its lease was
+    /// over. `None`, with a word, if no commit came so far.
+    fn acts_when_it_is_over(bug: Mutant) -> Option<bool> {
+        let (_alone, profile) = emulated()?;
+        let mut holder = Holder::new(&profile.mutate(bug))?;
+        let Holder { clock, mark, thread, region } = &mut holder;
+        let word = region.word(0).expect("within the region");
+        let begun = now();
+        timed(clock, thread, begun, |timed| {
+            let cell: &'static _ = Box::leak(Box::new(cell(clock)));
+            let is_held = hold(cell, ONE.term);
+            let over = now() + Duration::from(ONE.term);
+            if !is_held || !matches!(cell.check_in(timed, fence(1)), Check::Valid { .. }) {
+                return None;
+            }
+            let scene = Scene { cell, mark: *mark, over };
+            let happens = move |_| {
+                scene.exit_until_over();
+                Action::Continue
+            };
+            let commit = || act(cell, timed, &word, 1);
+            let (outcome, has_happened) = commit_with(5, Box::new(happens), commit);
+            // A commit that this machine interrupted shows nothing.
+            (has_happened && !matches!(outcome, Err(Refusal::CannotCommit(_))))
+                .then_some(outcome.is_ok() && word.load() == 1 && now() > over)
+        })
+    }
+
+    #[test]
+    fn a_mark_that_is_not_tested_lets_a_lease_act_that_is_over() {
+        if let Some(acts) = acts_when_it_is_over(Mutant::MarkIgnored) {
+            assert!(acts, "the planted fault must show");
+        }
+    }
+
+    #[test]
+    fn a_mark_that_is_tested_outside_lets_a_lease_act_that_is_over() {
+        if let Some(acts) = acts_when_it_is_over(Mutant::MarkTestedOutside) {
+            assert!(acts, "the planted fault must show");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_goes_on_with_what_it_knew_acts_when_its_lease_is_over() {
+        let Some((_alone, profile)) = emulated() else { return };
+        let profile = profile.mutate(Mutant::StretchKept);
+        let Some(outcome) = commit_of_a_lease_that_is_over(&profile, 5) else { return };
+        assert_eq!(outcome, Ok(()), "the planted fault must show");
+    }
+
+    #[test]
+    fn a_counter_that_is_read_without_a_fence_is_seen() {
+        let Some((_alone, profile)) = emulated() else { return };
+        let profile = profile.mutate(Mutant::CounterUnfenced);
+        let Some(fences) = fences_of_a_commit(&profile) else { return };
+        assert!(fences.bare > 0, "the planted fault must show: {fences:?}");
+    }
+
+    #[test]
+    fn a_mark_that_is_never_armed_makes_every_lease_suspect() {
+        let Some((_alone, profile)) = emulated() else { return };
+        // Without the fault there is a valid check, or this machine shows nothing.
+        if commit_of_a_lease_that_is_over(&profile, 5).is_none() {
+            return;
+        }
+        let Some(clock) = open(&profile.mutate(Mutant::MarkNotArmed)) else { return };
+        let valid = std::thread::spawn(move || {
+            let _mark = EmulatedMark::assume_here();
+            let cell = cell(&clock);
+            let is_valid =
+                |_: &u32| hold(&cell, LONG) && matches!(cell.check(fence(1)), Check::Valid { .. });
+            (0..1_000).filter(is_valid).count()
+        });
+        assert_eq!(valid.join().expect("no panic"), 0, "the planted fault must show");
+    }
 }

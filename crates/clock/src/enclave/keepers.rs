@@ -36,6 +36,8 @@ pub struct Keepers {
     reach: Ticks,
     /// Nanoseconds that a tick lasts at least, in units of 2^-32.
     nanos_per_tick: u64,
+    #[cfg(feature = "emulated-transactions")]
+    is_steady: bool,
 }
 
 /// How many timekeepers a clock has, each of which costs a core.
@@ -81,6 +83,8 @@ impl Keepers {
             fast: profile.fast_hand(),
             reach: Ticks(ticks(tsc.max().get(), reach)),
             nanos_per_tick: u64::try_from(nanos_per_tick).unwrap_or(0),
+            #[cfg(feature = "emulated-transactions")]
+            is_steady: false,
         }
     }
 
@@ -121,6 +125,36 @@ impl Keepers {
         }
         let nothing = Published { segment: None, ..keeper.published() };
         own.publish(&nothing);
+    }
+
+    /// As [`Keepers::keep`], on a machine whose counter nothing moves: its one segment does not end, and
+    /// whoever shakes hands waits for it.
+    #[cfg(feature = "emulated-transactions")]
+    pub(super) fn keep_steadily(&self) {
+        let [own, ..] = &self.records;
+        let mut shown = Published {
+            segment: Some(self.begin_segment()),
+            slow: Links(0),
+            fast: counter(),
+            blur: Ticks(0),
+        };
+        while !self.stop.load(Ordering::Relaxed) {
+            shown.fast = counter();
+            own.publish(&shown);
+            std::thread::yield_now();
+        }
+    }
+
+    /// For [`Keepers::keep_steadily`].
+    #[cfg(feature = "emulated-transactions")]
+    pub(super) const fn steady(mut self, is_steady: bool) -> Self {
+        self.is_steady = is_steady;
+        self
+    }
+
+    #[cfg(feature = "emulated-transactions")]
+    pub(super) const fn is_steady(&self) -> bool {
+        self.is_steady
     }
 
     /// Ends every [`Keepers::keep`]: the clock stands.
@@ -293,6 +327,10 @@ impl Keepers {
 
     /// How long a thread waits for a timekeeper: one that was interrupted has to be checked first.
     fn patience(&self) -> Ticks {
+        #[cfg(feature = "emulated-transactions")]
+        if self.is_steady {
+            return Ticks(u64::MAX);
+        }
         let Ticks(gap) = self.pace.gap_max();
         Ticks(gap.saturating_mul(PATIENCE_GAPS))
     }

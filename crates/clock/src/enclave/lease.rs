@@ -165,6 +165,8 @@ impl LeaseCell<KeeperClock> {
         let margin = here.clock.stay_margin();
         let mut gate =
             StayGate::new(words, state_word(fence.get()), here.marks, here.stretch, margin);
+        #[cfg(all(feature = "mutants", feature = "host"))]
+        here.plant(&mut gate);
         let ground = StayGround { cell: self, here, fence };
         let passed = attempt(rtm, &mut gate, &ground, fence, memory, body)?;
         let late = self.lateness(here, passed.now);
@@ -209,6 +211,15 @@ impl Here<'_> {
     pub(super) fn reading(&self, own: Ticks) -> Result<FastInstant, Over> {
         let upper = self.upper(own)?;
         Ok(FastInstant::new(self.stretch.segment(), Readings::one(Ticks(upper))))
+    }
+
+    /// Plants the faults of this clock's profile.
+    #[cfg(all(feature = "mutants", feature = "host"))]
+    fn plant(&self, gate: &mut StayGate<'_>) {
+        let profile = self.clock.profile();
+        planted!(profile, MarkIgnored => gate.ignore_marks());
+        planted!(profile, MarkTestedOutside => if self.marks.are_armed() { gate.ignore_marks() });
+        planted!(profile, CounterUnfenced => gate.skip_fence());
     }
 
     /// The upper bound at a reading that was just made.

@@ -41,6 +41,10 @@ pub struct EnclaveSim {
     publish_margin: Span,
     transactions: bool,
     reach: Span,
+    #[cfg(feature = "emulated-transactions")]
+    is_steady: bool,
+    #[cfg(feature = "mutants")]
+    pub(super) mutant: Option<crate::Mutant>,
 }
 
 /// Why a clock of this profile cannot be opened.
@@ -75,6 +79,10 @@ impl EnclaveSim {
             publish_margin: PUBLISH_MARGIN,
             transactions: true,
             reach: EXTEND_MAX,
+            #[cfg(feature = "emulated-transactions")]
+            is_steady: false,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 
@@ -110,6 +118,14 @@ impl EnclaveSim {
         self
     }
 
+    /// Takes it that nothing moves this machine's counter, interrupted or not: one timekeeper whose segment
+    /// never ends, so that tests of the guard need not wait until nobody else is busy.
+    #[cfg(feature = "emulated-transactions")]
+    pub const fn assume_steady(mut self) -> Self {
+        self.is_steady = true;
+        self
+    }
+
     /// Extends the fast hand by so much beyond a handshake, in place of [`EXTEND_MAX`]: transactions in
     /// software take longer than that.
     #[cfg(feature = "emulated-transactions")]
@@ -122,6 +138,15 @@ impl EnclaveSim {
     #[must_use]
     pub const fn machine(&self) -> &MachineProfile {
         &self.machine
+    }
+}
+
+#[cfg(feature = "mutants")]
+impl EnclaveSim {
+    /// Plants a fault.
+    pub const fn mutate(mut self, mutant: crate::Mutant) -> Self {
+        self.mutant = Some(mutant);
+        self
     }
 }
 
@@ -152,7 +177,10 @@ impl KeeperClock {
         if !Cpu::has_invariant_tsc() {
             return Err(SimOpenFault::CounterVaries);
         }
-        let keepers = Arc::new(Keepers::new(&profile.machine, profile.count, profile.reach));
+        let keepers = Keepers::new(&profile.machine, profile.count, profile.reach);
+        #[cfg(feature = "emulated-transactions")]
+        let keepers = keepers.steady(profile.is_steady);
+        let keepers = Arc::new(keepers);
         let mut outside = Outside {
             id: CLOCKS.fetch_add(1, Ordering::Relaxed),
             process: std::process::id(),
@@ -317,6 +345,10 @@ fn start(keepers: &Arc<Keepers>, index: usize) -> Result<JoinHandle<()>, SimOpen
         Ok(mut thread) => {
             // Whoever asked waits for it.
             let _ = said.send(Ok(()));
+            #[cfg(feature = "emulated-transactions")]
+            if keepers.is_steady() {
+                return keepers.keep_steadily();
+            }
             keepers.keep(index, &mut thread);
         }
         Err(none) => {
@@ -360,6 +392,14 @@ fn with_here<R>(
         {
             return Some(seen);
         }
+        planted!(clock.outside.profile, StretchKept => if let Some(Known {
+            thread,
+            stretch: Some((_, stretch)),
+        }) = &mut *known
+        {
+            thread.arm();
+            return look(&Here { marks: thread.marks(), stretch, clock }, counter_early()).ok();
+        });
         let known = anew(&mut known, clock)?;
         let (_, stretch) = known.stretch.as_ref()?;
         look(&Here { marks: known.thread.marks(), stretch, clock }, counter_early()).ok()
@@ -376,7 +416,9 @@ fn anew<'a>(known: &'a mut Option<Known>, clock: &KeeperClock) -> Option<&'a Kno
     }
     let known = known.as_mut()?;
     for _ in 0..HANDSHAKES_MAX {
-        known.thread.arm();
+        if !planted!(clock.outside.profile, MarkNotArmed) {
+            known.thread.arm();
+        }
         let shaken = clock.keepers().shake(|| known.thread.marks().are_armed());
         known.stretch = shaken.ok().map(|stretch| (clock.outside.id, stretch));
         if known.stretch.is_some() {

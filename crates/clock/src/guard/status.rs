@@ -87,6 +87,8 @@ pub(crate) struct Tries {
     retries: u32,
     overflows: u32,
     blanks: u32,
+    #[cfg(feature = "mutants")]
+    mutant: Option<crate::Mutant>,
 }
 
 impl Tries {
@@ -98,6 +100,7 @@ impl Tries {
     /// Judges an abort.
     pub(crate) fn after(&mut self, status: AbortStatus) -> Next {
         if let Some(verdict) = status.verdict() {
+            planted!(self, RefusalRetried => return Next::Retry);
             return Next::Refuse(verdict);
         }
         if status.0 & CAPACITY != 0 {
@@ -106,6 +109,7 @@ impl Tries {
         }
         if status.0 & (MAY_RETRY | CONFLICT) != 0 {
             self.retries = self.retries.saturating_add(1);
+            planted!(self, RetriesUnbounded => return Next::Retry);
             return if self.retries <= RETRIES_MAX { Next::Retry } else { Next::GiveUp };
         }
         self.blanks = self.blanks.saturating_add(1);
@@ -132,8 +136,32 @@ mod tests {
     use super::*;
 
     fn run(statuses: &[u32]) -> Vec<Next> {
-        let mut tries = Tries::default();
+        let mut tries = Tries {
+            #[cfg(feature = "mutants")]
+            mutant: PLANTED.get(),
+            ..Tries::default()
+        };
         statuses.iter().map(|status| tries.after(AbortStatus(*status))).collect()
+    }
+
+    #[cfg(feature = "mutants")]
+    thread_local! {
+        static PLANTED: std::cell::Cell<Option<crate::Mutant>> = const { std::cell::Cell::new(None) };
+    }
+
+    #[cfg(feature = "mutants")]
+    #[test]
+    fn bugs_are_noticed_when_they_are_planted() {
+        use crate::Mutant;
+
+        let dies = |bug: Mutant, execution: fn()| {
+            PLANTED.set(Some(bug));
+            let passed = std::panic::catch_unwind(execution).is_ok();
+            PLANTED.set(None);
+            assert!(!passed, "{bug:?} goes unnoticed: {}", bug.says());
+        };
+        dies(Mutant::RetriesUnbounded, conflicts_are_retried_a_bounded_number_of_times);
+        dies(Mutant::RefusalRetried, every_verdict_comes_back_from_its_code);
     }
 
     #[test]

@@ -44,7 +44,49 @@ fn plan() -> MutexGuard<'static, Option<Plan>> {
     PLAN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How the counter was read by transactions since [`forget_fences`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fences {
+    /// So often right after an LFENCE.
+    pub(crate) behind: u64,
+    /// So often after anything else.
+    pub(crate) bare: u64,
+    /// So many MFENCEs came at all.
+    pub(crate) full: u64,
+}
+
+static BEHIND: AtomicU64 = AtomicU64::new(0);
+static BARE: AtomicU64 = AtomicU64::new(0);
+static FULL: AtomicU64 = AtomicU64::new(0);
+static LAST: Mutex<Runs> = Mutex::new(Runs::Other);
+
+pub(crate) fn forget_fences() {
+    for count in [&BEHIND, &BARE, &FULL] {
+        count.store(0, Ordering::SeqCst);
+    }
+}
+
+pub(crate) fn fences() -> Fences {
+    let [behind, bare, full] = [&BEHIND, &BARE, &FULL].map(|count| count.load(Ordering::SeqCst));
+    Fences { behind, bare, full }
+}
+
+fn note_fences(runs: Runs) {
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let counts = match (*last, runs) {
+        (Runs::LoadFence, Runs::Counter) => Some(&BEHIND),
+        (_, Runs::Counter) => Some(&BARE),
+        (_, Runs::FullFence) => Some(&FULL),
+        _ => None,
+    };
+    if let Some(count) = counts {
+        count.fetch_add(1, Ordering::SeqCst);
+    }
+    *last = runs;
+}
+
 fn hook(step: Step) -> Action {
+    note_fences(step.runs);
     if step.runs == Runs::End {
         END.store(step.number, Ordering::SeqCst);
     }

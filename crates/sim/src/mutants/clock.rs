@@ -16,6 +16,12 @@ macro_rules! machine {
     };
 }
 
+macro_rules! stay {
+    ($name:literal) => {
+        Caught::Test(concat!("crates/clock/tests/emulated_stay.rs::", $name))
+    };
+}
+
 pub(super) fn all() -> Vec<Mutant> {
     let row = |(mutant, place, caught): &Row| Mutant {
         name: mutant.name(),
@@ -49,6 +55,56 @@ const ROWS: &[Row] = &[
         PROFILE,
         machine!("a_revocation_without_a_barrier_lets_a_store_through"),
     ),
+    (M::MarkIgnored, ACT, stay!("a_mark_that_is_not_tested_lets_a_lease_act_that_is_over")),
+    (
+        M::MarkTestedOutside,
+        ACT,
+        stay!("a_mark_that_is_tested_outside_lets_a_lease_act_that_is_over"),
+    ),
+    (M::CounterUnfenced, ACT, stay!("a_counter_that_is_read_without_a_fence_is_seen")),
+    (
+        M::StretchKept,
+        OUTSIDE,
+        stay!("a_thread_that_goes_on_with_what_it_knew_acts_when_its_lease_is_over"),
+    ),
+    (M::MarkNotArmed, OUTSIDE, stay!("a_mark_that_is_never_armed_makes_every_lease_suspect")),
+    (
+        M::StayUnbound,
+        SHAPE,
+        Caught::Test(concat!(
+            "crates/clock/tests/stay_shape.rs::",
+            "a_stay_that_borrows_no_thread_outlives_a_call_to_the_host"
+        )),
+    ),
+    (
+        M::StaySent,
+        SHAPE,
+        Caught::Test(
+            "crates/clock/tests/stay_shape.rs::a_stay_that_is_of_no_thread_goes_to_another",
+        ),
+    ),
+    (
+        M::RetriesUnbounded,
+        STATUS,
+        Caught::Test(
+            "crates/clock/src/guard/status.rs::conflicts_are_retried_a_bounded_number_of_times",
+        ),
+    ),
+    (
+        M::RefusalRetried,
+        STATUS,
+        Caught::Test("crates/clock/src/guard/status.rs::every_verdict_comes_back_from_its_code"),
+    ),
+    (
+        M::GenerationMisplaced,
+        VMCLOCK,
+        Caught::Test("crates/clock/src/vmclock.rs::the_markers_are_where_the_header_file_says"),
+    ),
+    (
+        M::TornMarksBelieved,
+        VMCLOCK,
+        Caught::Test("crates/clock/src/vmclock.rs::an_update_that_never_ends_gives_no_markers"),
+    ),
 ];
 
 const fn worlds(by: &'static [&'static str], within: u64) -> Caught {
@@ -57,3 +113,9 @@ const fn worlds(by: &'static [&'static str], within: u64) -> Caught {
 
 const SEGMENT: &str = "crates/clock/src/segment.rs";
 const PROFILE: &str = "crates/clock/src/profile.rs";
+const ACT: &str = "crates/clock/src/enclave/lease.rs";
+const OUTSIDE: &str = "crates/clock/src/enclave/outside.rs";
+/// A shape of types has no switch: the test changes the source and compiles it.
+const SHAPE: &str = "crates/clock/tests/stay_shape.rs";
+const STATUS: &str = "crates/clock/src/guard/status.rs";
+const VMCLOCK: &str = "crates/clock/src/vmclock.rs";

@@ -14,10 +14,11 @@ use super::stay_gate::MarkWord;
 pub struct EmulatedMark(&'static AtomicU64);
 
 impl EmulatedMark {
-    /// Has the marks that are claimed on this thread from here on be such a word.
+    /// Has the marks that are claimed on this thread from here on be such a word: always the same.
     #[must_use]
     pub fn assume_here() -> Self {
-        let mark = Self(Box::leak(Box::new(AtomicU64::new(WIPED))));
+        let fresh = || Self(Box::leak(Box::new(AtomicU64::new(WIPED))));
+        let mark = HERE.get().unwrap_or_else(fresh);
         HERE.set(Some(mark));
         mark
     }

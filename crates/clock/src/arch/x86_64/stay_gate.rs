@@ -56,6 +56,9 @@ pub(crate) struct StayMargin {
 }
 
 const MODE_STRICT: u64 = 1;
+/// As the assembly below has it.
+#[cfg(feature = "mutants")]
+const MODE_UNFENCED: u64 = 2;
 
 impl<'a> StayGate<'a> {
     #[inline]
@@ -81,6 +84,36 @@ impl<'a> StayGate<'a> {
             borrows: PhantomData,
         }
     }
+}
+
+#[cfg(all(feature = "mutants", feature = "host"))]
+impl StayGate<'_> {
+    /// Has the tests of the marks find what they look for.
+    pub(crate) fn ignore_marks(&mut self) {
+        static KEPT: u64 = 1;
+        self.marks = [MarkWord { address: &raw const KEPT, armed: KEPT }; MARKS];
+    }
+
+    /// Has the counter read without its fence.
+    pub(crate) fn skip_fence(&mut self) {
+        self.modes |= MODE_UNFENCED;
+    }
+}
+
+/// What the counter is read behind.
+#[cfg(not(feature = "mutants"))]
+macro_rules! fence {
+    () => {
+        "lfence"
+    };
+}
+
+/// The same, unless a test planted that it is not.
+#[cfg(feature = "mutants")]
+macro_rules! fence {
+    () => {
+        "test qword ptr [r12 + {modes}], 2\njnz 4f\nlfence\n4:"
+    };
 }
 
 impl Tail for StayGate<'_> {
@@ -124,7 +157,7 @@ unsafe fn tail(gate: &mut StayGate<'_>) -> Ticks {
     unsafe {
         asm!(
             "test qword ptr [r12 + {modes}], {STRICT}", "jz 3f", "mfence",
-            "3:", "lfence", "rdtsc", "shl rdx, 32", "or rax, rdx",
+            "3:", fence!(), "rdtsc", "shl rdx, 32", "or rax, rdx",
             // Revoked?
             "mov rdx, [r12 + {record}]", "mov rcx, [r12 + {word}]",
             "cmp [rdx + {STATE}], rcx", "jne 23f",
