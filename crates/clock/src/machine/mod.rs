@@ -6,8 +6,10 @@ pub(crate) mod facts;
 mod gaps;
 mod mark;
 mod model;
+mod outlook;
 mod report;
 mod survey;
+mod usable;
 
 pub use crate::enclave::CpuModel;
 pub use costs::Costs;
@@ -15,5 +17,7 @@ pub use cycles::CycleRatio;
 pub use facts::TrustedHardware;
 pub use gaps::Gaps;
 pub use mark::MarkSight;
+pub use outlook::{Outlook, Serving};
 pub use report::{MachineReport, Transactions};
 pub use survey::Survey;
+pub use usable::Usable;

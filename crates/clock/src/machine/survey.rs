@@ -199,14 +199,14 @@ const SLOWEST_PERCENT: usize = 95;
 const WATCH_MAX: Span = Span::from_secs(10);
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn hz(min: u64, max: u64) -> HzRange {
         range(min, max)
     }
 
-    fn survey(stated: Option<u64>) -> Survey {
+    pub(crate) fn survey(stated: Option<u64>) -> Survey {
         let cpu = CpuModel { vendor: "AuthenticAMD".into(), family: 25, model: 17, stepping: 1 };
         Survey {
             cycles: cpu.cycles_per_link().unwrap(),
