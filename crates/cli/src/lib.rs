@@ -24,6 +24,7 @@ mod serve;
 mod show;
 mod sim;
 mod span;
+mod timing;
 mod token;
 mod trust;
 

@@ -22,6 +22,17 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
+    /// The first flag that is given.
+    pub(crate) fn flag(&self) -> Option<&'static str> {
+        let Self { require_continuity, assume_bare_metal, vmclock } = self;
+        let given = [
+            (*require_continuity, "require-continuity"),
+            (*assume_bare_metal, "assume-bare-metal"),
+            (vmclock.is_some(), "vmclock"),
+        ];
+        given.into_iter().find(|(is_given, _)| *is_given).map(|(_, flag)| flag)
+    }
+
     pub(crate) fn profile(&self) -> Profile {
         let Self { require_continuity, assume_bare_metal, vmclock } = self;
         let mut profile = Profile::host();

@@ -1,11 +1,12 @@
 //! A machine's report as JSON. Units last in the names.
 
+use super::keeping::Keeping;
 use super::verdict::{self, Commit};
 use crate::show::object;
 use serde_json::{Map, Value, json};
 use tlease_clock::machine::{MachineReport, Transactions};
 
-pub(super) fn report(report: &MachineReport) -> Map<String, Value> {
+pub(super) fn report(report: &MachineReport, keeping: &Keeping) -> Map<String, Value> {
     let MachineReport { costs, gaps, trusted_hardware, .. } = report;
     object([
         ("profile", report.profile.clone().into()),
@@ -65,6 +66,7 @@ pub(super) fn report(report: &MachineReport) -> Map<String, Value> {
                 "snp_guest": trusted_hardware.snp_guest,
             }),
         ),
+        ("timekeepers", keeping.json()),
         ("can_commit", (verdict::commit(report) == Commit::Yes).into()),
         ("can_publish", verdict::publish(report).name().into()),
         ("publish_margin_ns", report.publish_margin().as_nanos().into()),

@@ -1,6 +1,8 @@
 //! `tlease doctor`: what this machine offers, and what follows from it.
 
 mod json;
+mod keeping;
+mod profile;
 mod verdict;
 mod words;
 
@@ -9,6 +11,8 @@ use crate::show::Form;
 use crate::span;
 use crate::trust::Trust;
 use clap::Args;
+use keeping::Keeping;
+use std::path::PathBuf;
 use tlease_clock::machine::MachineReport;
 use tlease_core::time::Span;
 
@@ -21,6 +25,16 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = span::parse_term)]
     watch: Span,
 
+    /// Measure the processor and write a machine profile for '--profile enclave-sim' instead, to a new
+    /// file or to standard output; where kernel and hypervisor are trusted
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        default_missing_value = profile::STANDARD_OUTPUT
+    )]
+    emit_profile: Option<PathBuf>,
+
     #[command(flatten)]
     trust: Trust,
 
@@ -30,10 +44,14 @@ pub(crate) struct DoctorArgs {
 
 impl DoctorArgs {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        if let Some(path) = &self.emit_profile {
+            return profile::emit(path, self.watch, self.form);
+        }
         let report = MachineReport::measure(&self.trust.profile(), self.watch).map_err(|why| {
             Failure::new(Exit::Unstartable, format!("no lease can be timed here: {}", Chain(&why)))
         })?;
-        self.form.print(&words::report(&report), &json::report(&report))?;
+        let keeping = Keeping::watch(self.watch);
+        self.form.print(&words::report(&report, &keeping), &json::report(&report, &keeping))?;
         Ok(Exit::Done)
     }
 }

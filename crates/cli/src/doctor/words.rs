@@ -1,21 +1,23 @@
 //! A machine's report in words.
 
+use super::keeping::Keeping;
 use super::verdict;
 use std::time::Duration;
 use tlease_clock::machine::{MachineReport, MarkSight, Transactions, TrustedHardware};
 use tlease_core::time::Span;
 
-pub(super) fn report(report: &MachineReport) -> String {
+pub(super) fn report(report: &MachineReport, keeping: &Keeping) -> String {
     let sections = [
         section("This machine", &machine(report)),
         section("What a lease costs here", &costs(report)),
         section("How steadily code runs here", &steadiness(report)),
+        section("How timekeepers would fare here", &keeping.rows()),
         section("What follows", &consequences(report)),
     ];
     sections.join("\n\n")
 }
 
-type Row = (&'static str, String);
+pub(super) type Row = (&'static str, String);
 
 fn machine(report: &MachineReport) -> Vec<Row> {
     let place =

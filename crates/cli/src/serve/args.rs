@@ -3,7 +3,7 @@
 use crate::exit::{Chain, Exit, Failure};
 use crate::show::Form;
 use crate::span;
-use crate::trust::Trust;
+use crate::timing::Timing;
 use clap::Args;
 use std::path::PathBuf;
 use tlease_core::granter::Limits;
@@ -37,7 +37,7 @@ pub(crate) struct ServeArgs {
     operator_socket: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(super) trust: Trust,
+    pub(super) timing: Timing,
 
     #[command(flatten)]
     bounds: Bounds,

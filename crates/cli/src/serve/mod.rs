@@ -11,21 +11,16 @@ use crate::span;
 use serde_json::{Value, json};
 use std::path::Path;
 use stop::Signals;
-use tlease_clock::HostClock;
 use tlease_core::granter::Exit as GranterExit;
 use tlease_daemon::{Ready, RunError, Server, SlowClock, StartError};
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let config = args.config()?;
-    let clock = HostClock::open(&args.trust.profile()).map_err(|why| {
-        Failure::new(
-            Exit::Unstartable,
-            format!("{}; see 'tlease doctor' for what this machine offers", Chain(&why)),
-        )
-    })?;
-    let profile = clock.to_string();
+    // Before a clock has threads of its own.
     let signals = Signals::take()?;
+    let clock = args.timing.open()?;
+    let profile = clock.to_string();
     let server = Server::open(config, SlowClock::from(clock)).map_err(|why| unstartable(&why))?;
     signals.stop(server.control())?;
     let mut printed = Ok(());
