@@ -4,42 +4,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tlease_clock::LeaseCell;
 use tlease_clock::enclave::{
-    CpuModel, EnclaveSim, Hertz, HzRange, KeeperClock, KeeperCount, MachineProfile, SimOpenFault,
-    Smt,
+    EnclaveSim, Hertz, HzRange, KeeperClock, KeeperCount, MachineProfile, SimOpenFault, Smt,
 };
+use tlease_clock::machine::Survey;
 use tlease_core::time::Span;
 
 use super::fence;
 
-fn hz(min: u64, max: u64) -> HzRange {
-    let hertz = |number| Hertz::new(number).expect("not zero");
-    HzRange::assume(hertz(min), hertz(max)).expect("a range")
-}
-
-/// A machine profile wide enough for whatever runs these tests; `None`, with a word, if the model or the
-/// rate of its counter is not known.
+/// A machine profile wide enough for whatever runs these tests, however slow a moment ago; `None`, with
+/// a word, if the model is not known or the counter is not steady.
 pub(crate) fn machine() -> Option<MachineProfile> {
-    let Some(counter) = counter_rate() else {
-        println!("skipped: the kernel does not say how fast the counter runs");
-        return None;
-    };
-    let machine = MachineProfile::assume(
-        CpuModel::here(),
-        hz(200_000_000, 8_000_000_000),
-        hz(counter - counter / 2_000, counter + counter / 2_000),
-        Smt::On,
-    );
-    machine.inspect_err(|why| println!("skipped: {why}")).ok()
-}
-
-/// Ticks in a second, as the kernel calibrated them: it delays by two of its loops a tick.
-fn counter_rate() -> Option<u64> {
-    let cpus = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = cpus.lines().find(|line| line.starts_with("bogomips"))?;
-    let (_, millions) = line.split_once(':')?;
-    let (whole, hundredths) = millions.trim().split_once('.')?;
-    let hundredths = whole.parse::<u64>().ok()? * 100 + hundredths.parse::<u64>().ok()?;
-    Some(hundredths * 10_000 / 2)
+    let survey = Survey::take(Span::from_millis(20)).inspect_err(|why| println!("skipped: {why}"));
+    let survey = survey.ok()?;
+    let fastest = Hertz::new(8_000_000_000).expect("not zero");
+    let cores = HzRange::assume(survey.core_hz_min(), fastest).expect("a range");
+    let machine =
+        MachineProfile::assume(survey.cpu.clone(), cores, survey.tsc_hz_admitted(), Smt::On);
+    Some(machine.expect("a profile"))
 }
 
 pub(crate) fn open(profile: &EnclaveSim) -> Option<Arc<KeeperClock>> {
