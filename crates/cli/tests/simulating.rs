@@ -38,6 +38,63 @@ fn one_run_is_kept_drawn_shown_and_run_again() {
 }
 
 #[test]
+fn attacks_are_listed_and_run_by_name() {
+    let home = Home::new();
+    let listed = home.json(&["sim", "--list-scenarios"]);
+    let all = listed["scenarios"].as_array().unwrap();
+    assert_eq!(all.len(), 40);
+    let named = |name: &str| all.iter().find(|row| row["name"] == name).unwrap();
+    assert_eq!(named("s20_crystal_slowed")["status"], "runs");
+    let words = home.ok(&["sim", "--list-scenarios"]);
+    assert_eq!(words.lines().count(), 40, "{words}");
+    let said = home.ok(&["sim", "--scenario", "s20_crystal_slowed"]);
+    assert_eq!(said.trim_end(), "s20_crystal_slowed ended safely.");
+    let told = home.json(&["sim", "--scenario", "s30"]);
+    assert_eq!((&told["name"], told["failed"].is_null()), (&"s30_granter_restarted".into(), true));
+    home.fails(&["sim", "--scenario", "s99"], 64, "--list-scenarios names them");
+    home.fails(&["sim", "--scenario", "s37"], 64, "nothing reads the wall clock");
+    home.fails(&["sim", "--scenario", "s20", "--seed", "1"], 64, "cannot be used with");
+}
+
+#[cfg(not(feature = "mutants"))]
+#[test]
+fn what_ships_has_no_bugs_to_plant_and_says_how_to_get_some() {
+    let home = Home::new();
+    let how = "cargo build -p tlease-cli --features mutants";
+    home.fails(&["sim", "--mutant", "AnchorAtReceipt"], 64, how);
+    home.fails(&["sim", "--seed", "1", "--mutant", "AnchorAtReceipt"], 64, how);
+    home.fails(&["sim", "--list-mutants"], 64, how);
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn bugs_are_listed_planted_and_caught() {
+    let home = Home::new();
+    let listed = home.json(&["sim", "--list-mutants"]);
+    assert!(
+        listed["mutants"].as_array().unwrap().iter().any(|row| row["name"] == "AnchorAtReceipt")
+    );
+    let told = home.json(&["sim", "--mutant", "AnchorAtReceipt"]);
+    assert_eq!(told["violation"]["claim"], "I3", "{told}");
+    // The world that catches it, kept and run again; without the bug every claim holds there.
+    let seed = told["violation"]["seed"].to_string();
+    let file = home.path().join("trace");
+    let kept = ["sim", "--seed", &seed, "--mutant", "AnchorAtReceipt", "--trace", text(&file)];
+    let caught = home.run(&kept);
+    assert_eq!(caught.code, 79, "{caught:?}");
+    assert!(caught.out.contains(" --mutant AnchorAtReceipt"), "{caught:?}");
+    let again = home.run(&["sim", "--replay", text(&file), "--mutant", "AnchorAtReceipt"]);
+    assert_eq!(again.code, 79, "{again:?}");
+    home.ok(&["sim", "--replay", text(&file)]);
+    let attacked = home.run(&["sim", "--scenario", "s21", "--mutant", "AnchorAtReceipt"]);
+    assert_eq!(attacked.code, 79, "{attacked:?}");
+    assert!(attacked.out.contains("did NOT end safely"), "{attacked:?}");
+    home.fails(&["sim", "--mutant", "Nonsense"], 64, "--list-mutants names them");
+    home.fails(&["sim", "--mutant", "TouchNothing"], 64, "caught by crates/clock/tests/mutants.rs");
+    home.fails(&["sim", "--mutant", "AnchorAtReceipt", "--seeds", "2"], 64, "cannot be used with");
+}
+
+#[test]
 fn nonsense_is_refused() {
     let home = Home::new();
     let bad = home.path().join("bad");

@@ -74,8 +74,8 @@ const CLIPPY: &str = "clippy --workspace --all-targets --features tlease-sgx-emu
                       -- -D warnings";
 
 /// Faults to plant and transactions in software: what tests alone switch on.
-const TEST_ONLY: &str =
-    "tlease-attack/mutants,tlease-clock/mutants,tlease-clock/emulated-transactions";
+const TEST_ONLY: &str = "tlease-attack/mutants,tlease-cli/mutants,tlease-clock/mutants,\
+                         tlease-clock/emulated-transactions";
 
 /// The packages that do something else where there are no hardware transactions. They get the
 /// features that ship, so this compiles once more.

@@ -2,12 +2,15 @@
 
 mod files;
 mod one;
+mod planted;
 mod progress;
+mod scenarios;
 mod sweep;
 
 use crate::exit::{Exit, Failure};
 use crate::show::Form;
 use clap::{Args, Subcommand};
+use planted::Planted;
 use std::path::PathBuf;
 
 /// Runs the granter and the holders that ship in simulated worlds that are hostile, and checks every claim.
@@ -15,6 +18,7 @@ use std::path::PathBuf;
 /// One seed is one world: its clocks, its network, its disk, its users and all that goes wrong are drawn
 /// from it, and the same seed gives the same run, byte for byte. Without --seed or --replay many seeds
 /// are run, on all cores. Ends with 79 if a claim did not hold, and says how to run that world again.
+/// Besides, there are forty attacks by name, each in a world of its own.
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct SimArgs {
@@ -53,6 +57,28 @@ pub(crate) struct SimArgs {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
+    /// Run this attack, by its name or its number (s20), and say whether it ended safely
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with_all = ["seeds", "from", "jobs", "seed", "replay", "shrink", "trace", "svg"]
+    )]
+    scenario: Option<String>,
+
+    /// Name the attacks, and say which of them run
+    #[arg(long, conflicts_with_all = ["seeds", "from", "jobs", "seed", "replay", "scenario", "mutant"])]
+    list_scenarios: bool,
+
+    /// Plant this bug in the machines: in a run or an attack, or else in worlds until one catches it
+    ///
+    /// Only in a build of 'tlease' that has bugs to plant: cargo build -p tlease-cli --features mutants
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["seeds", "from", "jobs"])]
+    mutant: Option<String>,
+
+    /// Name the bugs that can be planted, and what catches each; in such a build alone
+    #[arg(long, conflicts_with_all = ["seeds", "from", "jobs", "seed", "replay", "scenario", "mutant"])]
+    list_mutants: bool,
+
     #[command(flatten)]
     form: Form,
 }
@@ -66,17 +92,30 @@ enum SimCommand {
 
 impl SimArgs {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        match (&self.command, self.seed, &self.replay) {
-            (Some(SimCommand::Show(args)), _, _) => args.run(),
-            (Some(SimCommand::Step(args)), _, _) => args.run(),
-            (Some(SimCommand::Diff(args)), _, _) => args.run(),
-            (None, Some(seed), _) => self.one(tlease_sim::Plan::draw(seed), &again(seed)),
-            (None, None, Some(file)) => {
+        match &self.command {
+            Some(SimCommand::Show(args)) => args.run(),
+            Some(SimCommand::Step(args)) => args.run(),
+            Some(SimCommand::Diff(args)) => args.run(),
+            None if self.list_scenarios => scenarios::list(self.form),
+            None if self.list_mutants => Planted::list(self.form),
+            None => self.run_worlds(),
+        }
+    }
+
+    fn run_worlds(&self) -> Result<Exit, Failure> {
+        let planted = Planted::named(self.mutant.as_deref())?;
+        if let Some(name) = &self.scenario {
+            return scenarios::run(name, planted, self.form);
+        }
+        match (self.seed, &self.replay) {
+            (Some(seed), _) => self.one(tlease_sim::Plan::draw(seed), &again(seed), planted),
+            (None, Some(file)) => {
                 let trace = files::read(file)?;
                 let plan = trace.plan().cloned().ok_or_else(|| files::no_plan(file))?;
-                self.one(plan, &format!("tlease sim --replay {}", file.display()))
+                self.one(plan, &format!("tlease sim --replay {}", file.display()), planted)
             }
-            (None, None, None) => self.many(),
+            (None, None) if self.mutant.is_some() => planted.hunt(self.form),
+            (None, None) => self.many(planted),
         }
     }
 }

@@ -1,22 +1,24 @@
 //! One world.
 
+use super::planted::Planted;
 use super::{SimArgs, files, quietly};
 use crate::exit::{Exit, Failure};
 use crate::show::object;
 use serde_json::{Value, json};
-use tlease_sim::{Plan, Report, World, shrink};
+use tlease_sim::{Plan, Report, shrink};
 
 /// Runs that making a plan small may take: a few seconds.
 const SHRINKS_MAX: u32 = 5_000;
 
 impl SimArgs {
     /// Runs one plan, says what was drawn and what came of it, and writes what was asked for.
-    pub(super) fn one(&self, plan: Plan, again: &str) -> Result<Exit, Failure> {
+    pub(super) fn one(&self, plan: Plan, again: &str, planted: Planted) -> Result<Exit, Failure> {
         let (plan, shrunk) = match self.shrink {
-            true => quietly(|| small(plan)),
+            true => quietly(|| small(plan, planted)),
             false => (plan, None),
         };
-        let report = quietly(|| World::traced(plan.clone()).run());
+        let again = format!("{again}{}", planted.again());
+        let report = quietly(|| planted.traced(plan.clone()).run());
         self.write(&report)?;
         let mut text = String::new();
         text.push_str(&format!("seed             {}\n{}\n", plan.seed, plan.options));
@@ -58,9 +60,9 @@ impl SimArgs {
 }
 
 /// A failing plan made small, and what that took in words.
-pub(super) fn small(plan: Plan) -> (Plan, Option<String>) {
+pub(super) fn small(plan: Plan, planted: Planted) -> (Plan, Option<String>) {
     let before = plan.acts.len();
-    match shrink(&plan, SHRINKS_MAX, |plan| World::new(plan.clone()).run()) {
+    match shrink(&plan, SHRINKS_MAX, |plan| planted.world(plan.clone()).run()) {
         Some(shrunk) => {
             let after = shrunk.plan.acts.len();
             let words = format!("from {before} acts to {after}, in {} runs", shrunk.runs);

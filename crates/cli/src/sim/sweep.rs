@@ -1,5 +1,6 @@
 //! Many worlds.
 
+use super::planted::Planted;
 use super::progress::Bar;
 use super::{SimArgs, again, one, quietly};
 use crate::exit::{Exit, Failure};
@@ -7,14 +8,14 @@ use crate::show::object;
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
 use std::time::Duration;
-use tlease_sim::{Plan, Summary, World, sweep};
+use tlease_sim::{Plan, Summary, sweep};
 
 /// Violations that are printed; all are counted.
 const PRINTED: usize = 10;
 
 impl SimArgs {
     /// Runs many seeds, and says what they showed.
-    pub(super) fn many(&self) -> Result<Exit, Failure> {
+    pub(super) fn many(&self, none: Planted) -> Result<Exit, Failure> {
         if self.seeds == 0 {
             return Err(Failure::new(Exit::Usage, "--seeds 0 shows nothing: ask for at least one"));
         }
@@ -29,18 +30,18 @@ impl SimArgs {
         let took = bar.finish();
         self.form.print(&text(self.from, &summary, took), &fields(self.from, &summary, took))?;
         let Some(first) = summary.violations.first() else { return Ok(Exit::Done) };
-        self.keep(first.seed)?;
+        self.keep(first.seed, none)?;
         Ok(Exit::Disproved)
     }
 
     /// Writes the first world that failed where that is asked for, made small if that is.
-    fn keep(&self, seed: u64) -> Result<(), Failure> {
+    fn keep(&self, seed: u64, none: Planted) -> Result<(), Failure> {
         if self.trace.is_none() && self.svg.is_none() {
             return Ok(());
         }
         let plan = Plan::draw(seed);
-        let plan = if self.shrink { quietly(|| one::small(plan)).0 } else { plan };
-        self.write(&quietly(|| World::traced(plan).run()))
+        let plan = if self.shrink { quietly(|| one::small(plan, none)).0 } else { plan };
+        self.write(&quietly(|| none.traced(plan).run()))
     }
 }
 

@@ -138,6 +138,14 @@ impl World {
         Self::with(plan, Planted::one(bug), None)
     }
 
+    /// The same with a bug planted, keeping a trace. The trace does not say so.
+    #[cfg(feature = "mutants")]
+    #[must_use]
+    pub fn mutated_and_traced(plan: Plan, bug: crate::mutants::Bug) -> Self {
+        let first = Trace::first_line(&plan);
+        Self::with(plan, Planted::one(bug), Some(vec![first]))
+    }
+
     fn with(plan: Plan, planted: Planted, trace: Option<Vec<Line>>) -> Self {
         let Plan { seed, options, acts } = plan;
         let mut draws = Draws {
