@@ -59,6 +59,11 @@ impl<'a> Context<'a> {
         self.set_register(libc::REG_RAX, ticks & low_mask(4));
     }
 
+    /// What RDTSCP leaves there, with a processor's number that nobody asks for.
+    pub(crate) fn clear_ecx(&mut self) {
+        self.set_register(libc::REG_RCX, 0);
+    }
+
     /// Whether the processor stops after each instruction.
     pub(crate) fn set_stepping(&mut self, steps: bool) {
         let flags = self.register(libc::REG_EFL);

@@ -3,10 +3,11 @@
 use core::ffi::{c_int, c_void};
 use core::fmt;
 use core::ptr;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::context::Context;
 use crate::instruction::{self, Kind};
+use crate::liar;
 use crate::slots;
 use crate::transaction::{Status, Transaction};
 
@@ -122,12 +123,23 @@ pub fn abort(context: &mut Context<'_>) -> bool {
     slots::with_running(|transaction| transaction.abort(context, Status::BLANK)).is_some()
 }
 
-/// The handlers that were there before, for SIGILL and SIGTRAP.
-static BEFORE: [OnceLock<libc::sigaction>; 2] = [const { OnceLock::new() }; 2];
+/// Has [`on_signal`] handle a signal from here on, if it does not yet.
+pub(crate) fn handle_once(signal: c_int) -> Result<(), NotInstalled> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if before(signal).get().is_some() { Ok(()) } else { handle(signal) }
+}
+
+/// The handlers that were there before, for SIGILL, SIGTRAP and SIGSEGV.
+static BEFORE: [OnceLock<libc::sigaction>; 3] = [const { OnceLock::new() }; 3];
 
 fn before(signal: c_int) -> &'static OnceLock<libc::sigaction> {
-    let [illegal, trap] = &BEFORE;
-    if signal == libc::SIGILL { illegal } else { trap }
+    let [illegal, trap, fault] = &BEFORE;
+    match signal {
+        libc::SIGILL => illegal,
+        libc::SIGTRAP => trap,
+        _ => fault,
+    }
 }
 
 fn handle(signal: c_int) -> Result<(), NotInstalled> {
@@ -157,7 +169,11 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     // WHY: the kernel passes a raw pointer.
     // SAFETY: with SA_SIGINFO it points to the frame of this signal, ours until we return.
     let mut ours = Context::new(unsafe { &mut *saved });
-    let is_done = if signal == libc::SIGILL { on_illegal(&mut ours) } else { on_trap(&mut ours) };
+    let is_done = match signal {
+        libc::SIGILL => on_illegal(&mut ours),
+        libc::SIGTRAP => on_trap(&mut ours),
+        _ => liar::on_fault(&mut ours),
+    };
     if !is_done {
         pass_on(signal, info, context);
     }

@@ -24,6 +24,13 @@ pub(crate) fn clock(number: libc::clockid_t) -> Timespec {
     time
 }
 
+/// Has RDTSC read the counter on this thread, or raise SIGSEGV.
+pub(crate) fn let_read_counter(reads: bool) {
+    let mode = if reads { libc::PR_TSC_ENABLE } else { libc::PR_TSC_SIGSEGV };
+    let [option, mode] = [libc::PR_SET_TSC, mode].map(|it| usize::try_from(it).unwrap_or(0));
+    call(libc::SYS_prctl, [option, mode, 0, 0, 0, 0]);
+}
+
 /// Nanoseconds of CLOCK_MONOTONIC.
 pub(crate) fn monotonic_nanos() -> u64 {
     let time = clock(libc::CLOCK_MONOTONIC);
