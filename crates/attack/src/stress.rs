@@ -20,17 +20,37 @@ pub fn pause_us(microseconds: u64) {
 /// # Errors
 /// What the kernel says. Dropping the timer ends the storm.
 pub fn signal_storm(hertz: i64) -> nix::Result<Timer> {
+    ignore_profiling()?;
+    let to = SigevNotify::SigevSignal { signal: Signal::SIGPROF, si_value: 0 };
+    start_storm(SigEvent::new(to), hertz)
+}
+
+/// Handles SIGPROF by doing nothing.
+fn ignore_profiling() -> nix::Result<()> {
     extern "C" fn nothing(_: i32) {}
     let handler =
         SigAction::new(SigHandler::Handler(nothing), SaFlags::SA_RESTART, SigSet::empty());
     // WHY: installing a signal handler is unsafe, since handlers must be async-signal-safe.
     // SAFETY: this one does nothing.
     unsafe { nix::sys::signal::sigaction(Signal::SIGPROF, &handler) }?;
-    let event = SigEvent::new(SigevNotify::SigevSignal { signal: Signal::SIGPROF, si_value: 0 });
+    Ok(())
+}
+
+fn start_storm(event: SigEvent, hertz: i64) -> nix::Result<Timer> {
     let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, event)?;
     let period = TimeSpec::new(0, 1_000_000_000 / hertz);
     timer.set(Expiration::Interval(period), TimerSetTimeFlags::empty())?;
     Ok(timer)
+}
+
+/// As [`signal_storm`], to one thread of this process, by the kernel's number of it.
+///
+/// # Errors
+/// As [`signal_storm`].
+pub fn signal_storm_on(thread: i32, hertz: i64) -> nix::Result<Timer> {
+    ignore_profiling()?;
+    let to = SigevNotify::SigevThreadId { signal: Signal::SIGPROF, si_value: 0, thread_id: thread };
+    start_storm(SigEvent::new(to), hertz)
 }
 
 /// Moves a process to one CPU after the other, once per call.
@@ -49,6 +69,12 @@ impl Migration {
         let cpus: Vec<_> =
             (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu) == Ok(true)).collect();
         (cpus.len() > 1).then_some(Self { pid, cpus, next: 0 })
+    }
+
+    /// As [`Migration::of`], for one thread, by the kernel's number of it.
+    #[must_use]
+    pub fn of_thread(thread: i32) -> Option<Self> {
+        Self::of(Pid::from_raw(thread))
     }
 
     /// Moves it.
