@@ -7,6 +7,7 @@ use support::holder::{changes, fence, grant, name, ops, requests};
 use support::{exclusive, granter, holder, shared};
 use tlease_core::granter::{Input as ToGranterMachine, Limits, Past};
 use tlease_core::holder::{Change, Ending, Handle, Holder, Input, Output, Renewal, View};
+use tlease_core::identity::RequestId;
 use tlease_core::message::{
     Acquire, Answer, Ask, Force, FromGranter, Op, Recall, Reclaim, Renewed, Reply, Tag, Wait,
 };
@@ -585,4 +586,29 @@ fn the_bugs_are_noticed_when_they_are_planted_again() {
         a_withdrawal_whose_answer_was_lost_is_not_sent_again_once_a_later_wish_was_granted,
     );
     dies(Mutant::EpochRepeats, an_epoch_is_never_given_twice_in_one_life);
+}
+
+#[test]
+fn while_nothing_is_known_of_the_moment_a_reply_does_not_call_for_another_renewal() {
+    let mut bench = holder::Bench::open();
+    bench.hold(1, exclusive("jobs"), 7);
+    bench.hold(2, exclusive("page"), 8);
+    let at = |segment| FastInstant::new(Segment(segment), Readings::one(Ticks(0)));
+    // What a timekeeper published is of segment 1; its own thread knows nothing, each time anew.
+    let moment = |stray: u64| Now { not_before: at(1), not_after: at(1_000 + stray) };
+    let feed = |bench: &mut holder::Bench, stray, input| -> Vec<Output> {
+        bench.holder.handle(moment(stray), input).collect()
+    };
+    let sent = requests(&feed(&mut bench, 0, Input::Wake));
+    let [all] = &sent[..] else { panic!("one renewal: {sent:?}") };
+    for stray in 1..10 {
+        assert_eq!(requests(&feed(&mut bench, stray, Input::Wake)), [], "at wake-up {stray}");
+        // To a request that was repeated on its way.
+        let (id, reply) = (RequestId(1), Reply::Refused(Refusal::UsedId));
+        let again = Input::Received(FromGranter::Reply { id, reply, moved: None });
+        assert_eq!(requests(&feed(&mut bench, stray + 100, again)), [], "at reply {stray}");
+    }
+    bench.segment = 1;
+    bench.reply(all.id, Reply::RenewedAll);
+    assert!(matches!(bench.view(1), View::Valid { .. }), "the one answer is enough");
 }

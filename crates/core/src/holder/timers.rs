@@ -203,10 +203,12 @@ impl Holder {
     /// Whether a lease wants to be renewed and no renewal of it is under way.
     fn is_due(&self, lease: &Lease, in_flight: Option<(RequestId, Anchor)>) -> bool {
         let Some(held) = lease.held() else { return false };
+        // Bounds in two segments: nothing is known of this moment, and each input that comes now is a
+        // break. One request at a time is all that is worth it, or each reply would call for the next.
+        let knows_nothing = self.now.send_anchor().segment() != self.now.reading().segment();
         let asked_with_all = in_flight.is_some_and(|(id, anchor)| {
-            held.since < id
-                && anchor.instant.segment() == self.now.reading().segment()
-                && anchor.trust == Trust::Full
+            let of_now = anchor.instant.segment() == self.now.reading().segment();
+            held.since < id && (knows_nothing || of_now && anchor.trust == Trust::Full)
         });
         if held.renewing.is_some() || asked_with_all {
             return false;
