@@ -111,4 +111,27 @@ mutants! {
     SegmentRevived,
     /// The reading that shows a break is given the segment that begins with it.
     BreakKeepsReading,
+
+    // Timekeepers and handshakes of the profiles `enclave*`.
+
+    /// A timekeeper goes on though its mark was lost.
+    MarkPassedOver,
+    /// A chain serves at once: the counter's rate is checked only where there is time for it.
+    RateCheckedWhenQuiet,
+    /// A chain that ended with a contradiction goes on with the line of the other timekeeper.
+    BridgedAfterContradiction,
+    /// Every chain of a timekeeper belongs to one and the same segment.
+    OneSegmentForAll,
+    /// The links of a beat count as soon as it begins.
+    LinksBeforeExecuted,
+    /// A granter's start stamp is only one beat above what is published.
+    StampedOneBeatAbove,
+    /// The upper bound of the hand is published as what it has certainly reached.
+    UpperPublished,
+    /// What a timekeeper publishes is taken for exact.
+    BlurNotPublished,
+    /// The first publication after it was begun answers a handshake.
+    FirstPublicationAnswers,
+    /// All counters are taken to run alike.
+    SkewForgotten,
 }

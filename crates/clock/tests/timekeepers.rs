@@ -303,6 +303,31 @@ proptest! {
     }
 }
 
+/// With the admitted rates 2 % apart, what was learned of a hand is worth less and less.
+#[test]
+fn a_segment_whose_counter_is_gone_ends_before_its_bounds_eat_up_a_lease() {
+    let mut world = World::new(HZ / 50);
+    world.pass(40_000);
+    world.step(&Step::Anchor);
+    let segment = world.anchors[0].1.segment();
+    for thread in 0..2 {
+        world.step(&Step::Exit { thread, nanos: 10_000, set: 0, rate: 0 });
+        world.pass(40_000);
+    }
+    world.step(&Step::Anchor);
+    assert_eq!(world.anchors[1].1.segment(), segment, "both go on with what they learned");
+    // 20 ms: 4 % of that are 0.8 ms.
+    world.pass(20_000_000);
+    world.step(&Step::Anchor);
+    assert_eq!(world.anchors[2].1.segment(), segment);
+    world.pass(20_000_000);
+    world.step(&Step::Anchor);
+    assert_ne!(world.anchors[3].1.segment(), segment);
+    let most = world.keepers[0].machine.pace().blur_max();
+    assert!(world.keepers.iter().all(|keeper| keeper.shows.blur <= most));
+    world.judge().unwrap();
+}
+
 /// The property above must not hold for want of anything to judge.
 #[test]
 fn a_quiet_machine_anchors_checks_and_bridges() {

@@ -19,12 +19,19 @@ use super::record::Published;
 pub struct Handshake {
     before: Ticks,
     version: u64,
+    #[cfg(feature = "mutants")]
+    mutant: Option<crate::Mutant>,
 }
 
 impl Handshake {
     /// Begins: `before` is the own counter, `version` the timekeeper's, read after it.
     pub const fn begin(before: Ticks, version: u64) -> Self {
-        Self { before, version }
+        Self {
+            before,
+            version,
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
     }
 
     /// The line, if `published` (of this `version`) is an answer; `after` is the own counter, read after
@@ -40,11 +47,13 @@ impl Handshake {
         skew: Skew,
     ) -> Option<Line> {
         let since = version.checked_sub(self.version)?;
-        if since < PUBLICATIONS || after < self.before {
+        let enough = if planted!(self, FirstPublicationAnswers) { 1 } else { PUBLICATIONS };
+        if since < enough || after < self.before {
             return None;
         }
         let Published { segment, fast, blur, slow: _ } = *published;
         let seen = Bounds { lower: fast, upper: Ticks(fast.0.checked_add(blur.0)?) };
+        let skew = if planted!(self, SkewForgotten) { Skew::NONE } else { skew };
         Some(Line::learn(segment?, seen, self.before, after, skew))
     }
 
@@ -52,6 +61,15 @@ impl Handshake {
     #[must_use]
     pub const fn before(&self) -> Ticks {
         self.before
+    }
+}
+
+#[cfg(feature = "mutants")]
+impl Handshake {
+    /// Plants a bug.
+    pub const fn mutate(mut self, mutant: crate::Mutant) -> Self {
+        self.mutant = Some(mutant);
+        self
     }
 }
 

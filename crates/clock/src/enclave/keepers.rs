@@ -342,21 +342,22 @@ impl Keepers {
 
 /// Counters of [`Exits`], written by one timekeeper and read by anybody.
 #[derive(Debug, Default)]
-struct Tally([AtomicU64; 7]);
+struct Tally([AtomicU64; 8]);
 
 impl Tally {
     fn note(&self, exits: &Exits) {
-        let Exits { interrupted, gaps, went_back, alarms, windows, bridged, segments } = *exits;
-        let counts = [interrupted, gaps, went_back, alarms, windows, bridged, segments];
+        let Exits { interrupted, gaps, went_back, blurred, alarms, windows, bridged, segments } =
+            *exits;
+        let counts = [interrupted, gaps, went_back, blurred, alarms, windows, bridged, segments];
         for (word, count) in self.0.iter().zip(counts) {
             word.store(count, Ordering::Relaxed);
         }
     }
 
     fn shown(&self) -> Exits {
-        let [interrupted, gaps, went_back, alarms, windows, bridged, segments] =
+        let [interrupted, gaps, went_back, blurred, alarms, windows, bridged, segments] =
             self.0.each_ref().map(|word| word.load(Ordering::Relaxed));
-        Exits { interrupted, gaps, went_back, alarms, windows, bridged, segments }
+        Exits { interrupted, gaps, went_back, blurred, alarms, windows, bridged, segments }
     }
 }
 

@@ -48,10 +48,10 @@ pub enum Alarm {
 }
 
 impl RateBounds {
-    /// The bounds that follow from a machine profile.
+    /// The bounds that follow from a machine profile, for beats of so many links.
     #[must_use]
-    pub fn of(profile: &MachineProfile) -> Self {
-        let Links(links) = WINDOW;
+    pub fn of(profile: &MachineProfile, Links(beat): Links) -> Self {
+        let links = beat.saturating_mul(WINDOW_BEATS);
         let cycles = u128::from(links).saturating_mul(profile.cycles_per_link().get().into());
         let ticks = |tsc: u64, core: u64| {
             let ticks = cycles.saturating_mul(tsc.into()).checked_div(core.into());
@@ -62,7 +62,7 @@ impl RateBounds {
         let most = ticks(tsc.max().get(), core.min().get());
         let Ticks(granularity) = super::profile::TSC_GRANULARITY;
         Self {
-            window: WINDOW,
+            window: Links(links),
             least: Ticks(least.saturating_sub(granularity)),
             most: Ticks(most.saturating_mul(SHARED).saturating_add(granularity)),
         }
@@ -113,9 +113,9 @@ impl RateCheck {
     }
 }
 
-/// Sixteen beats: about 4 us, some hundred times the cost of a reading, and a small part of the time
-/// between two timer ticks.
-const WINDOW: Links = Links(16 * super::timekeeper::BEAT_LINKS);
+/// About 4 us, some hundred times the cost of a reading, and a small part of the time between two timer
+/// ticks.
+const WINDOW_BEATS: u64 = 16;
 /// What a sibling thread and the beat's own overhead can stretch a window by: a factor of two was
 /// measured, and half as much again is allowed.
 const SHARED: u64 = 3;
@@ -126,8 +126,8 @@ mod tests {
     use super::*;
 
     fn run(ticks_per_beat: u64, beats: usize) -> Vec<Rate> {
-        let mut check = RateCheck::begin(RateBounds::of(&profile()));
         let beat = Links(super::super::timekeeper::BEAT_LINKS);
+        let mut check = RateCheck::begin(RateBounds::of(&profile(), beat));
         (0..beats).map(|_| check.beat(Ticks(ticks_per_beat), beat)).collect()
     }
 

@@ -62,6 +62,9 @@ pub enum Exit {
     Gap,
     /// The counter went back.
     WentBack,
+    /// The bounds of the hand have parted too far: no thread has the counter any more by which the
+    /// segment began.
+    Blurred,
     /// Counter and core contradict the profile.
     Rate(Alarm),
 }
@@ -84,6 +87,8 @@ pub struct Exits {
     pub gaps: u64,
     /// The counter went back.
     pub went_back: u64,
+    /// The bounds of a segment had parted too far.
+    pub blurred: u64,
     /// Contradictions: a lie, a wrong profile, or a false alarm.
     pub alarms: u64,
     /// Windows whose rate was checked.
@@ -102,6 +107,8 @@ pub struct Pace {
     blur_max: Ticks,
     skew: Skew,
     rate: RateBounds,
+    #[cfg(feature = "mutants")]
+    mutant: Option<crate::Mutant>,
 }
 
 impl Pace {
@@ -111,17 +118,28 @@ impl Pace {
     /// counts as an interruption.
     #[must_use]
     pub fn of(profile: &MachineProfile) -> Self {
+        Self::with_beat(profile, Links(BEAT_LINKS))
+    }
+
+    /// The pace of a machine whose timekeepers take `beat` links for a beat: a simulator's, in which
+    /// time goes by in larger steps.
+    #[must_use]
+    pub fn with_beat(profile: &MachineProfile, beat: Links) -> Self {
         let microsecond = profile.tsc_hz().min().get().div_euclid(1_000_000);
-        let cycles = BEAT_LINKS.saturating_mul(profile.cycles_per_link().get());
-        let beat = u128::from(cycles).saturating_mul(profile.tsc_hz().max().get().into());
-        let beat = beat.checked_div(profile.core_hz().min().get().into()).unwrap_or(0);
-        let beat = u64::try_from(beat).unwrap_or(u64::MAX);
+        let cycles = beat.0.saturating_mul(profile.cycles_per_link().get());
+        let longest = u128::from(cycles).saturating_mul(profile.tsc_hz().max().get().into());
+        let longest = longest.checked_div(profile.core_hz().min().get().into()).unwrap_or(0);
+        let longest = u64::try_from(longest).unwrap_or(u64::MAX);
+        let gap_max = microsecond.max(longest.saturating_mul(2));
+        let blur_max = microsecond.saturating_mul(BLUR_MAX_US).max(gap_max.saturating_mul(2));
         Self {
-            beat: Links(BEAT_LINKS),
-            gap_max: Ticks(microsecond.max(beat.saturating_mul(2))),
-            blur_max: Ticks(microsecond.saturating_mul(BLUR_MAX_US)),
+            beat,
+            gap_max: Ticks(gap_max),
+            blur_max: Ticks(blur_max),
             skew: profile.skew(),
-            rate: RateBounds::of(profile),
+            rate: RateBounds::of(profile, beat),
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 
@@ -161,7 +179,20 @@ impl Pace {
     /// the next overlap. A granter takes the end as start stamp and the beginning as now (I3).
     #[must_use]
     pub const fn executed(&self, Links(published): Links) -> RangeInclusive<u64> {
+        planted!(self, StampedOneBeatAbove => {
+            return published..=published.saturating_add(self.beat.0);
+        });
         published..=published.saturating_add(self.beat.0.saturating_mul(2))
+    }
+}
+
+#[cfg(feature = "mutants")]
+impl Pace {
+    /// Plants a bug in the timekeeper that has this pace.
+    #[must_use]
+    pub const fn mutate(mut self, mutant: crate::Mutant) -> Self {
+        self.mutant = Some(mutant);
+        self
     }
 }
 
@@ -205,7 +236,8 @@ impl Timekeeper {
     /// the segment goes on, unless the bounds have become too wide or the chain ended with a
     /// contradiction. Else `fresh` makes a segment that there never was.
     pub fn restart(&mut self, own: Ticks, bridge: Option<Line>, fresh: impl FnOnce() -> Segment) {
-        let contradicted = matches!(self.chain, Chain::Broken(Exit::Rate(_)));
+        let contradicted = matches!(self.chain, Chain::Broken(Exit::Rate(_)))
+            && !planted!(self.pace, BridgedAfterContradiction);
         let bridge = bridge.filter(|line| !contradicted && self.carries(line, own));
         let line = match bridge {
             Some(line) => {
@@ -214,11 +246,21 @@ impl Timekeeper {
             }
             None => {
                 self.exits.segments = self.exits.segments.saturating_add(1);
-                Line::begin(fresh(), own)
+                let segment = fresh();
+                if planted!(self.pace, OneSegmentForAll) {
+                    Line::begin(Segment(1), own)
+                } else {
+                    Line::begin(segment, own)
+                }
             }
         };
         self.last = own;
-        self.chain = Chain::Unproved { line, rate: RateCheck::begin(self.pace.rate) };
+        let rate = RateCheck::begin(self.pace.rate);
+        self.chain = Chain::Unproved { line, rate };
+        planted!(self.pace, RateCheckedWhenQuiet => self.chain = Chain::Proved { line, rate });
+        planted!(self.pace, LinksBeforeExecuted => {
+            self.links = self.links.saturating_add(self.pace.beat.0);
+        });
     }
 
     /// Whether this timekeeper should learn the line of the other: of a segment that was begun later, or
@@ -256,6 +298,11 @@ impl Timekeeper {
         let Chain::Proved { line, .. } = &self.chain else { return nothing };
         let Some(bounds) = line.at(self.last) else { return nothing };
         let (fast, blur) = (bounds.lower, bounds.blur());
+        planted!(self.pace, UpperPublished => {
+            let segment = Some(line.segment());
+            return Published { segment, fast: bounds.upper, blur: Ticks(0), ..nothing };
+        });
+        let blur = if planted!(self.pace, BlurNotPublished) { Ticks(0) } else { blur };
         Published { segment: Some(line.segment()), fast, blur, ..nothing }
     }
 
@@ -283,7 +330,7 @@ impl Timekeeper {
             Chain::Unproved { line, rate } => (line, rate, false),
             Chain::Proved { line, rate } => (line, rate, true),
         };
-        if seen.mark == Mark::Lost {
+        if seen.mark == Mark::Lost && !planted!(self.pace, MarkPassedOver) {
             return Err(Exit::Interrupted);
         }
         let ticks = seen.own.0.checked_sub(self.last.0).ok_or(Exit::WentBack)?;
@@ -291,7 +338,12 @@ impl Timekeeper {
             return Err(Exit::Gap);
         }
         // The line must have a place for this reading: 64 bits of ticks do not end, but may be forged.
-        line.at(seen.own).ok_or(Exit::WentBack)?;
+        let bounds = line.at(seen.own).ok_or(Exit::WentBack)?;
+        // On a line that was learned they part for as long as it lasts. A new segment costs one round
+        // trip; leases that nobody can use any more would cost more.
+        if bounds.blur() > self.pace.blur_max {
+            return Err(Exit::Blurred);
+        }
         let proved = match rate.beat(Ticks(ticks), self.pace.beat) {
             Rate::Going => proved,
             Rate::Fits => {
@@ -322,6 +374,7 @@ impl Exits {
             Exit::Interrupted => &mut self.interrupted,
             Exit::Gap => &mut self.gaps,
             Exit::WentBack => &mut self.went_back,
+            Exit::Blurred => &mut self.blurred,
             Exit::Rate(_) => {
                 self.windows = self.windows.saturating_add(1);
                 &mut self.alarms
@@ -336,12 +389,13 @@ impl Exits {
         self.interrupted
             .saturating_add(self.gaps)
             .saturating_add(self.went_back)
+            .saturating_add(self.blurred)
             .saturating_add(self.alarms)
     }
 }
 
 /// Links in a beat: 768 cycles, of which the chain itself is 96 % here.
 pub(crate) const BEAT_LINKS: u64 = 256;
-/// The bounds of a segment that was bridged again and again, in microseconds: a new segment costs one
-/// round trip, and each lease is charged at most this much.
+/// The bounds of a segment that was bridged, in microseconds, again and again or long ago: a new segment
+/// costs one round trip, and each lease is charged at most this much.
 const BLUR_MAX_US: u64 = 1_000;
