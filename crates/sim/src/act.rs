@@ -138,6 +138,13 @@ pub enum ClockAct {
     /// The virtual machine is stopped for so long and goes on as if no time had passed; VMClock tells,
     /// if there is one.
     Migrate { lasts: u64 },
+    /// The host takes a thread of an enclave out of it for so long (0 and 1 are its timekeepers, 2 feeds the
+    /// holder, 3 acts), sets its counter by so many ticks, and lets it run at `hz` from then on.
+    Exit { thread: usize, lasts: u64, by: i64, hz: u64 },
+    /// The core of a timekeeper runs at another frequency from now on, without any exit.
+    Core { keeper: usize, hz: u64 },
+    /// The counter of a thread runs at another rate from now on, without any exit.
+    Counter { thread: usize, hz: u64 },
 }
 
 /// Messages that fare other than the network's own way.

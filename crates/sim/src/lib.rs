@@ -22,7 +22,9 @@ mod world;
 
 pub use act::{Act, ClockAct, Lease, Link, Rule, WaitFor, Want};
 pub use checkers::{Claim, claims};
-pub use options::{ClockPlan, Delays, HostPlan, Network, Options, SourcePlan, Transactions};
+pub use options::{
+    ClockPlan, Delays, EnclavePlan, HostPlan, Network, Options, SourcePlan, Transactions,
+};
 pub use plan::{Plan, Timed};
 pub use report::{Report, Tally, Violation};
 pub use shrink::{Shrunk, shrink};

@@ -90,6 +90,32 @@ pub struct ClockPlan {
     pub slack: u64,
     /// Instead of all that: a Linux machine. For holders.
     pub host: Option<HostPlan>,
+    /// Or timekeepers in an enclave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enclave: Option<EnclavePlan>,
+}
+
+/// An enclave as it begins: the profile `enclave`. Each pair is the slowest and the fastest that the
+/// machine profile admits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnclavePlan {
+    /// How many timekeepers: 1 or 2.
+    pub keepers: u64,
+    /// The frequencies of its cores, in Hz.
+    pub core_hz: (u64, u64),
+    /// The rates of its counters, in Hz.
+    pub tsc_hz: (u64, u64),
+    /// In which steps they move.
+    pub step: u64,
+    /// How long a timekeeper's beat takes on the fastest core, in nanoseconds.
+    pub beat: u64,
+    /// Whether what the first timekeeper publishes becomes visible as late as it can.
+    pub late: bool,
+    /// How long it takes on average until the host takes one of its threads out, in nanoseconds; 0 is
+    /// never.
+    pub exits_every: u64,
+    /// Draws those.
+    pub seed: u64,
 }
 
 /// A Linux machine as it begins: the profile `host`.
@@ -128,6 +154,8 @@ pub(crate) enum Role {
 /// What an honest source may drift, in billionths.
 pub(crate) const PPB: u64 = 300_000;
 pub(crate) const BILLION: u64 = 1_000_000_000;
+/// In how many of a hundred worlds timekeepers keep clocks.
+const ENCLAVES: u64 = 20;
 
 impl Options {
     /// The parameters that belong to a seed. Each world has only some kinds of trouble (swarm
@@ -139,7 +167,7 @@ impl Options {
         let scale = rng.pick(&[200, 1_000, 5_000, 40_000, 200_000]) * 1_000_000;
         let holders = rng.between(2, 4);
         let network = rng.pick(&[Network::Ordered, Network::Chaotic]);
-        Self {
+        let mut options = Self {
             network,
             delays: Delays::Drawn,
             scale,
@@ -166,7 +194,28 @@ impl Options {
             recall_on_wait: rng.chance(30).then_some(scale / 16),
             heals_with_reset: network == Network::Chaotic || rng.chance(50),
             demands_liveness: true,
+        };
+        options.draw_enclaves(&mut Rng::stream(seed, 3));
+        options
+    }
+
+    /// In some worlds, whatever their other parameters, timekeepers keep most of the clocks.
+    fn draw_enclaves(&mut self, rng: &mut Rng) {
+        if !rng.chance(ENCLAVES) {
+            return;
         }
+        let scale = self.scale;
+        for clock in self.holder_clocks.iter_mut().chain([&mut self.granter_clock]) {
+            if rng.chance(70) {
+                *clock = ClockPlan::draw_enclave(rng, scale);
+            }
+        }
+    }
+
+    /// Whether some clock is kept by timekeepers.
+    pub(crate) fn has_enclaves(&self) -> bool {
+        let clocks = self.holder_clocks.iter().chain([&self.granter_clock]);
+        clocks.into_iter().any(|clock| clock.enclave.is_some())
     }
 
     /// A world in which nothing goes wrong unless somebody says so: exact clocks of one source each,
@@ -204,7 +253,11 @@ impl ClockPlan {
     #[must_use]
     pub fn exact() -> Self {
         let source = SourcePlan { shown: BILLION, rate_ppb: BILLION, granularity: 1 };
-        Self { sources: vec![source], honest: 0, slack: 0, host: None }
+        Self { sources: vec![source], honest: 0, slack: 0, host: None, enclave: None }
+    }
+
+    pub(crate) fn draw_enclave(rng: &mut Rng, scale: u64) -> Self {
+        Self { enclave: Some(EnclavePlan::draw(rng, scale)), ..Self::exact() }
     }
 
     pub(crate) fn draw(rng: &mut Rng, role: Role, scale: u64) -> Self {
@@ -220,7 +273,39 @@ impl ClockPlan {
         let count = usize::try_from(count).expect("a few");
         let sources = (0..count).map(source).collect();
         let host = (role == Role::Holder && rng.chance(40)).then(|| HostPlan::draw(rng));
-        Self { sources, honest, slack, host }
+        Self { sources, honest, slack, host, enclave: None }
+    }
+}
+
+impl EnclavePlan {
+    fn draw(rng: &mut Rng, scale: u64) -> Self {
+        let quiet = Self::quiet(scale);
+        let slowest = quiet.tsc_hz.0;
+        Self {
+            keepers: rng.pick(&[1, 2, 2]),
+            tsc_hz: (slowest, slowest + slowest / 1_000_000 * rng.pick(&[0, 300, 20_000])),
+            step: rng.pick(&[1, 1, 25, 64]),
+            late: rng.chance(50),
+            exits_every: rng.pick(&[0, scale / 2_000, scale / 400, scale / 60, scale / 10]),
+            seed: rng.next(),
+            ..quiet
+        }
+    }
+
+    /// Two timekeepers whom nobody interrupts, on cores of 1 to 4 GHz with a counter of 2.5 GHz, in a
+    /// world of this scale.
+    #[must_use]
+    pub const fn quiet(scale: u64) -> Self {
+        Self {
+            keepers: 2,
+            core_hz: (BILLION, 4 * BILLION),
+            tsc_hz: (2_500_000_000, 2_500_000_000),
+            step: 1,
+            beat: scale / 2_000,
+            late: false,
+            exits_every: 0,
+            seed: 0,
+        }
     }
 }
 

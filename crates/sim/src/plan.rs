@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::act::{Act, ClockAct, Lease, WaitFor, Want};
-use crate::options::{BILLION, ClockPlan, Options, Role, draw_rate};
+use crate::options::{BILLION, ClockPlan, EnclavePlan, Options, Role, draw_rate};
 use crate::rng::Rng;
 
 /// A run, before it is run. The same plan gives the same run, byte for byte.
@@ -180,7 +180,10 @@ impl<'a> Drawing<'a> {
             }
             6 => self.push(Act::Cut { node }),
             7 => {
-                let clock = ClockPlan::draw(&mut self.rng, Role::Holder, scale);
+                let mut clock = ClockPlan::draw(&mut self.rng, Role::Holder, scale);
+                if self.options.has_enclaves() && self.rng.chance(70) {
+                    clock = ClockPlan::draw_enclave(&mut self.rng, scale);
+                }
                 self.clocks[node] = clock.clone();
                 self.push(Act::Replace { node, clock });
             }
@@ -195,6 +198,16 @@ impl<'a> Drawing<'a> {
 
     /// Continuity is lost: by a suspend or a migration of a machine, or as somebody says.
     fn break_segment(&mut self, node: usize) {
+        if let Some(enclave) = self.clocks[node].enclave {
+            let lasts = self.rng.between(1, self.options.scale / 3);
+            let jumps = (0..4).map(|_| self.counter_jump(&enclave)).collect();
+            let clock = match self.rng.below(3) {
+                0 => ClockAct::Suspend { lasts },
+                1 => ClockAct::Migrate { lasts },
+                _ => ClockAct::Break { jumps },
+            };
+            return self.push(Act::Clock { node, clock });
+        }
         if let Some(host) = self.clocks[node].host {
             let lasts = self.rng.between(1, self.options.scale / 3);
             let clock = if host.has_vmclock && self.rng.chance(50) {
@@ -216,6 +229,9 @@ impl<'a> Drawing<'a> {
     /// Something that a hand must see for itself: a source jumps, vanishes or comes back. The
     /// honest one of a granter may only fall back, that of a holder only leap ahead.
     fn disturbance(&mut self, clock: &ClockPlan, role: Role) -> ClockAct {
+        if let Some(enclave) = clock.enclave {
+            return self.exit(&enclave);
+        }
         let source = usize::try_from(self.rng.below(clock.sources.len() as u64)).expect("an index");
         let by = self.jump();
         if clock.host.is_some() {
@@ -234,6 +250,9 @@ impl<'a> Drawing<'a> {
     }
 
     fn rates(&mut self, clock: &ClockPlan, role: Role) -> Vec<ClockAct> {
+        if let Some(enclave) = clock.enclave {
+            return self.frequencies(&enclave, role);
+        }
         if clock.host.is_some() {
             let ppb = self.rng.pick(&[900_000_000, BILLION, 1_100_000_000]);
             return vec![ClockAct::Rate { source: 0, ppb }];
@@ -243,6 +262,43 @@ impl<'a> Drawing<'a> {
             ClockAct::Rate { source, ppb }
         };
         (0..clock.sources.len()).map(rate).collect()
+    }
+
+    /// A thread is out for longer than a tick of a timer, and comes back elsewhere.
+    fn exit(&mut self, enclave: &EnclavePlan) -> ClockAct {
+        let lasts =
+            self.rng.pick(&[0, enclave.beat * 5, enclave.beat * 100, self.options.scale / 3]);
+        let by = self.counter_jump(enclave);
+        let hz = self.rng.between(enclave.tsc_hz.0, enclave.tsc_hz.1);
+        let thread = usize::try_from(self.rng.below(4)).expect("an index");
+        // The threads of the driver and of the acts come back at once, or their machine is paused.
+        let lasts = if thread < 2 { lasts } else { 0 };
+        ClockAct::Exit { thread, lasts, by, hz }
+    }
+
+    fn counter_jump(&mut self, enclave: &EnclavePlan) -> i64 {
+        let far = self.rng.pick(&[1_000, enclave.beat * 5, self.options.scale * 2]);
+        let by = self.rng.between(0, far).cast_signed();
+        if self.rng.chance(50) { by } else { -by }
+    }
+
+    /// Cores and counters run otherwise from now on, within what is admitted.
+    ///
+    /// But for a holder's cores, which may run faster: only its counters matter to it, and that they seem
+    /// to run slow beside such a core is a false alarm.
+    fn frequencies(&mut self, enclave: &EnclavePlan, role: Role) -> Vec<ClockAct> {
+        let ((slow, fast), (least, most)) = (enclave.core_hz, enclave.tsc_hz);
+        let overclocked = if role == Role::Holder { fast / 4 * 5 } else { fast };
+        let cores = (0..2).map(|keeper| {
+            let between = self.rng.between(slow, fast);
+            ClockAct::Core { keeper, hz: self.rng.pick(&[slow, fast, overclocked, between]) }
+        });
+        let mut acts: Vec<ClockAct> = cores.collect();
+        for thread in 0..4 {
+            let between = self.rng.between(least, most);
+            acts.push(ClockAct::Counter { thread, hz: self.rng.pick(&[least, most, between]) });
+        }
+        acts
     }
 
     fn trouble_the_granter(&mut self) {

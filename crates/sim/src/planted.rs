@@ -1,5 +1,6 @@
 //! The bug that is planted in a world, if one is. Nothing without the feature `mutants`.
 
+use tlease_clock::enclave::{Handshake, Pace};
 use tlease_clock::segment::SegmentTracker;
 use tlease_core::time::{FastHand, SlowHand};
 
@@ -55,6 +56,24 @@ impl Planted {
             return hand.mutate(mutant);
         }
         hand
+    }
+
+    /// What a timekeeper judges by.
+    pub(crate) const fn in_pace(self, pace: Pace) -> Pace {
+        #[cfg(feature = "mutants")]
+        if let Some(Bug::Clock(mutant)) = self.bug {
+            return pace.mutate(mutant);
+        }
+        pace
+    }
+
+    /// A handshake of a thread in an enclave.
+    pub(crate) const fn in_handshake(self, handshake: Handshake) -> Handshake {
+        #[cfg(feature = "mutants")]
+        if let Some(Bug::Clock(mutant)) = self.bug {
+            return handshake.mutate(mutant);
+        }
+        handshake
     }
 
     /// Who finds the segments of a Linux machine.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::options::{ClockPlan, Delays, Network, Options, Transactions};
+use crate::options::{ClockPlan, Delays, EnclavePlan, Network, Options, Transactions};
 use crate::trace::{Line, What, Who};
 
 impl fmt::Display for Options {
@@ -49,6 +49,9 @@ impl fmt::Display for Options {
 
 impl fmt::Display for ClockPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(enclave) = &self.enclave {
+            return write!(f, "{enclave}");
+        }
         if let Some(host) = &self.host {
             let vmclock = if host.has_vmclock { "with" } else { "without" };
             let (raw, steered) = (Rate(host.raw_ppb), Rate(host.steered_ppb));
@@ -66,6 +69,23 @@ impl fmt::Display for ClockPlan {
             write!(f, "; bounds {} apart", Nanos(self.slack))?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for EnclavePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (slowest, fastest) = self.tsc_hz;
+        let wide = (fastest - slowest) / (slowest / 1_000_000);
+        write!(f, "enclave, timekeepers: {}, counters within {wide} ppm", self.keepers)?;
+        if self.step > 1 {
+            write!(f, " in steps of {}", self.step)?;
+        }
+        let late = if self.late { ", published late" } else { "" };
+        write!(f, "{late}; ")?;
+        match self.exits_every {
+            0 => write!(f, "no exits"),
+            every => write!(f, "an exit every {}", Nanos(every)),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use tlease_sim::mutants::{Caught, Mutant, all};
+use tlease_sim::scenarios::{self, Scenario, Status};
 
 #[test]
 fn every_planted_bug_is_caught_within_the_worlds_that_its_row_states() {
@@ -28,7 +29,10 @@ fn every_planted_bug_is_caught_within_the_worlds_that_its_row_states() {
     if std::env::var_os("TLEASE_WRITE_DOCS").is_some() {
         let (before, _) = written.split_once(TABLE).expect("the table's head");
         let rows: String = all().iter().map(|mutant| row(mutant, &needed)).collect();
-        std::fs::write(document(), format!("{before}{TABLE}\n{rows}")).expect("a writable file");
+        let (start, rest) = before.split_once(COUNTS).expect("the counts");
+        let (_, end) = rest.split_once('.').expect("a sentence");
+        let text = format!("{start}{COUNTS}{}.{end}{TABLE}\n{rows}", counts());
+        std::fs::write(document(), text).expect("a writable file");
     }
 }
 
@@ -51,15 +55,23 @@ fn the_table_says_what_is_planted_and_what_catches_it() {
                 let worlds: u64 = worlds.parse().expect("a number of worlds");
                 assert!((1..=stated).contains(&worlds), "{name}: {worlds} worlds: {HOW}");
             }
-            Caught::Test(test) => assert_eq!((by, worlds, within), (&*format!("`{test}`"), "", "")),
+            Caught::Test(test) | Caught::Scenario(test) => {
+                assert_eq!((by, worlds, within), (&*format!("`{test}`"), "", ""));
+            }
             Caught::Waiting(why) => assert_eq!((by, worlds, within), (why, "", "")),
         }
     }
-    let waiting = |mutant: &&Mutant| matches!(mutant.caught, Caught::Waiting(_));
-    let waiting = mutants.iter().filter(waiting).count();
-    let counts = format!("{} bugs, {} caught", mutants.len(), mutants.len() - waiting);
-    assert!(before.contains(&counts), "the text says `{counts}`");
+    assert!(before.contains(&format!("{COUNTS}{}.", counts())), "{HOW}");
 }
+
+fn counts() -> String {
+    let waiting = |mutant: &&Mutant| matches!(mutant.caught, Caught::Waiting(_));
+    let waiting = all().iter().filter(waiting).count();
+    format!("{} bugs, {} caught", all().len(), all().len() - waiting)
+}
+
+/// What stands before the counts in the text.
+const COUNTS: &str = "must be caught: ";
 
 #[test]
 fn each_bug_is_planted_where_its_row_says_and_named_by_the_test_that_catches_it() {
@@ -72,6 +84,15 @@ fn each_bug_is_planted_where_its_row_says_and_named_by_the_test_that_catches_it(
             assert!(test.contains(&format!("fn {function}(")), "{file} has no {function}");
             assert!(test.contains(&format!("Mutant::{}", mutant.name)), "{file}: {}", mutant.name);
         }
+    }
+    let scenarios = scenarios::all();
+    for mutant in all() {
+        let Caught::Scenario(name) = mutant.caught else { continue };
+        let fails = |scenario: &&Scenario| {
+            scenario.name == name
+                && matches!(scenario.status, Status::Runs(_, Some(bug)) if bug == mutant.name)
+        };
+        assert!(scenarios.iter().any(|scenario| fails(&scenario)), "{name}: {}", mutant.name);
     }
     let names: BTreeSet<&str> = all().iter().map(|mutant| mutant.name).collect();
     assert_eq!(names.len(), all().len(), "a name is used once");
@@ -94,7 +115,9 @@ fn row(mutant: &Mutant, needed: &BTreeMap<&str, (u64, &str)>) -> String {
             let (worlds, claim) = needed[mutant.name];
             (claim.to_owned(), worlds.to_string(), within.to_string())
         }
-        Caught::Test(test) => (format!("`{test}`"), String::new(), String::new()),
+        Caught::Test(test) | Caught::Scenario(test) => {
+            (format!("`{test}`"), String::new(), String::new())
+        }
         Caught::Waiting(why) => (why.to_owned(), String::new(), String::new()),
     };
     let Mutant { name, says, place, .. } = mutant;

@@ -144,7 +144,7 @@ fn caught(mutant: &Mutant) -> String {
         Caught::Worlds { by, within } => {
             format!("the checker of {}, within {within} worlds", by.join(" or "))
         }
-        Caught::Test(test) => test.to_owned(),
+        Caught::Scenario(test) | Caught::Test(test) => test.to_owned(),
         Caught::Waiting(why) => format!("nothing yet: {why}"),
     }
 }

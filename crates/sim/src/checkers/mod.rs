@@ -9,7 +9,10 @@ pub(crate) mod i12;
 pub(crate) mod i13;
 pub(crate) mod i14;
 pub(crate) mod i17;
+pub(crate) mod i18;
+pub(crate) mod i19;
 pub(crate) mod i2;
+pub(crate) mod i20;
 pub(crate) mod i25;
 pub(crate) mod i3;
 pub(crate) mod i4;
@@ -87,6 +90,9 @@ pub const fn claims() -> &'static [Claim] {
         i14::CLAIM,
         liveness::CLAIM,
         i17::CLAIM,
+        i18::CLAIM,
+        i19::CLAIM,
+        i20::CLAIM,
         i25::CLAIM,
         i50::CLAIM,
         i51::CLAIM,

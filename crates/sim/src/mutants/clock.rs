@@ -27,10 +27,11 @@ pub(super) fn all() -> Vec<Mutant> {
         name: mutant.name(),
         says: mutant.says(),
         place,
-        bug: matches!(caught, Caught::Worlds { .. }).then_some(Bug::Clock(*mutant)),
+        bug: matches!(caught, Caught::Worlds { .. } | Caught::Scenario(_))
+            .then_some(Bug::Clock(*mutant)),
         caught: *caught,
     };
-    ROWS.iter().map(row).collect()
+    ROWS.iter().chain(IN_ENCLAVES).map(row).collect()
 }
 
 /// A bug, where it is planted, and what catches it.
@@ -107,11 +108,31 @@ const ROWS: &[Row] = &[
     ),
 ];
 
+/// In what runs inside an enclave.
+const IN_ENCLAVES: &[Row] = &[
+    (M::MarkPassedOver, KEEPER, worlds(&["I2", "I19"], 100)),
+    (
+        M::RateCheckedWhenQuiet,
+        KEEPER,
+        Caught::Scenario("s09_rate_change_only_in_windows_with_exits"),
+    ),
+    (M::BridgedAfterContradiction, KEEPER, worlds(&["I19"], 1_000)),
+    (M::OneSegmentForAll, KEEPER, worlds(&["I2", "I5", "I8", "I19"], 100)),
+    (M::LinksBeforeExecuted, KEEPER, worlds(&["I18"], 100)),
+    (M::StampedOneBeatAbove, KEEPER, worlds(&["I18"], 100)),
+    (M::UpperPublished, KEEPER, worlds(&["I2", "I19"], 400)),
+    (M::BlurNotPublished, KEEPER, worlds(&["I2", "I19"], 400)),
+    (M::FirstPublicationAnswers, HANDSHAKE, worlds(&["I2", "I19"], 400)),
+    (M::SkewForgotten, HANDSHAKE, worlds(&["I2", "I19"], 400)),
+];
+
 const fn worlds(by: &'static [&'static str], within: u64) -> Caught {
     Caught::Worlds { by, within }
 }
 
 const SEGMENT: &str = "crates/clock/src/segment.rs";
+const KEEPER: &str = "crates/clock/src/enclave/timekeeper.rs";
+const HANDSHAKE: &str = "crates/clock/src/enclave/handshake.rs";
 const PROFILE: &str = "crates/clock/src/profile.rs";
 const ACT: &str = "crates/clock/src/enclave/lease.rs";
 const OUTSIDE: &str = "crates/clock/src/enclave/outside.rs";

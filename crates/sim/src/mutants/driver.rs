@@ -30,4 +30,12 @@ drivers! {
     FailureReportedAsDone => "disk.rs", ["I6"], 100;
     /// A holder checks, and then acts, whatever comes in between.
     ActOutsideGuard => "cpu.rs", ["I4", "I8"], 2_500;
+    /// The publication of the timekeeper that is most advanced counts, whatever its segment.
+    MostAdvancedKeeper => "enclave/mod.rs", ["I2", "I19"], 400;
+    /// What a timekeeper published is taken for the present.
+    PublishedAsNow => "enclave/mod.rs", ["I2", "I19"], 100;
+    /// A lease is looked at whatever segment the thread is in.
+    AnySegment => "enclave/mod.rs", ["I2", "I5", "I8"], 400;
+    /// What a thread knows outlives an interruption: its mark is armed again and not looked at.
+    StretchOutlivesExit => "enclave/mod.rs", ["I20"], 100;
 }

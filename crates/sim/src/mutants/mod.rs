@@ -50,6 +50,8 @@ pub enum Caught {
         /// Seeds from 0 on.
         within: u64,
     },
+    /// The scenario of this name, in `docs/scenarios.md`.
+    Scenario(&'static str),
     /// A named test, as `file::function`.
     Test(&'static str),
     /// Nothing yet, and why.

@@ -1,6 +1,7 @@
 //! Attacks by name, each with its safe outcome, run against the very machines that ship; and those that
 //! are not run, each with the reason. `docs/scenarios.md` is the table.
 
+mod enclaves;
 mod runs;
 
 use crate::options::Options;

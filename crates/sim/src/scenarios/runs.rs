@@ -1,16 +1,14 @@
 //! The scenarios. Two holders, 0 and 1, and one name; a term is a second.
 
-use super::Make;
 use super::Status::{self, NotOurs, Runs, Shown, WaitsFor};
+use super::{Make, enclaves};
 use crate::act::{Act, ClockAct, Lease, Link, Rule, WaitFor, Want};
 use crate::options::{ClockPlan, Delays, HostPlan, Options, SourcePlan, Transactions};
 use crate::world::World;
 
-const SECOND: u64 = 1_000_000_000;
-const MS: u64 = 1_000_000;
-const NAME: Lease = Lease::Of(0);
-const NO_RUN: &str =
-    "timekeepers in a world; `crates/clock/tests/timekeepers.rs` drives them with a hostile host";
+pub(super) const SECOND: u64 = 1_000_000_000;
+pub(super) const MS: u64 = 1_000_000;
+pub(super) const NAME: Lease = Lease::Of(0);
 const NO_TIME: &str = "two instances of one holder in a world";
 
 pub(super) const TABLE: [(&str, Status); 40] = [
@@ -24,9 +22,15 @@ pub(super) const TABLE: [(&str, Status); 40] = [
         "s07_granter_rate_miscalibrated",
         NotOurs("no rate is calibrated: a profile states its range"),
     ),
-    ("s08_slow_creep_under_a_rate_rule", WaitsFor(NO_RUN)),
-    ("s09_rate_change_only_in_windows_with_exits", WaitsFor(NO_RUN)),
-    ("s10_many_pauses_below_a_threshold", WaitsFor(NO_RUN)),
+    ("s08_slow_creep_under_a_rate_rule", Runs(enclaves::slow_creep, None)),
+    (
+        "s09_rate_change_only_in_windows_with_exits",
+        Runs(enclaves::rate_beside_exits, Some("RateCheckedWhenQuiet")),
+    ),
+    (
+        "s10_many_pauses_below_a_threshold",
+        Runs(enclaves::many_short_pauses, Some("MarkPassedOver")),
+    ),
     ("s11_long_pause_between_check_and_act", Runs(pause_in_act, Some("ActOutsideGuard"))),
     ("s12_pause_after_the_act_before_the_packet", Runs(late_write, None)),
     ("s13_single_stepping_through_the_guard", Runs(single_step, Some("ActOutsideGuard"))),
@@ -35,10 +39,10 @@ pub(super) const TABLE: [(&str, Status); 40] = [
         "s15_counter_trapped_and_emulated",
         Shown("`crates/clock/src/host/mod.rs`: a clock source without a vDSO path refuses"),
     ),
-    ("s16_thread_moved_to_another_core", WaitsFor(NO_RUN)),
-    ("s17_core_slowed_without_an_exit", WaitsFor(NO_RUN)),
-    ("s18_turbo_makes_the_count_run_ahead", WaitsFor(NO_RUN)),
-    ("s19_sibling_saturates_the_core", WaitsFor(NO_RUN)),
+    ("s16_thread_moved_to_another_core", Runs(enclaves::another_core, Some("StretchOutlivesExit"))),
+    ("s17_core_slowed_without_an_exit", Runs(enclaves::slow_core, None)),
+    ("s18_turbo_makes_the_count_run_ahead", Runs(enclaves::turbo, Some("LinksBeforeExecuted"))),
+    ("s19_sibling_saturates_the_core", Runs(enclaves::busy_sibling, None)),
     ("s20_crystal_slowed", Runs(slow_crystal, Some("AuditKeepsLatest"))),
     ("s21_grant_delayed_beyond_its_term", Runs(late_grant, Some("AnchorAtReceipt"))),
     ("s22_grant_replayed", Runs(replayed_grant, None)),
@@ -71,20 +75,20 @@ pub(super) const TABLE: [(&str, Status); 40] = [
     ("s40_time_authority_rolls_its_key", NotOurs("no time authority is asked")),
 ];
 
-type Outcome = Result<(), String>;
+pub(super) type Outcome = Result<(), String>;
 
-fn expect(holds: bool, what: &str) -> Outcome {
+pub(super) fn expect(holds: bool, what: &str) -> Outcome {
     if holds { Ok(()) } else { Err(what.to_owned()) }
 }
 
-fn want(world: &mut World, node: usize, term: u64, by_hand: bool) {
+pub(super) fn want(world: &mut World, node: usize, term: u64, by_hand: bool) {
     let wait = WaitFor::Ever;
     world.act(&Act::Want(Want { node, name: 0, shared: false, term, wait, by_hand }));
     world.run_for(20 * MS);
 }
 
 /// Holder 0 has the name for a second, and does not renew.
-fn held(make: &Make<'_>, options: Options) -> Result<World, String> {
+pub(super) fn held(make: &Make<'_>, options: Options) -> Result<World, String> {
     let mut world = make(options);
     world.run_for(100 * MS);
     want(&mut world, 0, SECOND, true);
@@ -92,7 +96,7 @@ fn held(make: &Make<'_>, options: Options) -> Result<World, String> {
     Ok(world)
 }
 
-fn ends_well(world: World) -> Outcome {
+pub(super) fn ends_well(world: World) -> Outcome {
     world.finish().verdict.map_err(|violation| violation.to_string())
 }
 
@@ -109,7 +113,7 @@ fn linux(has_vmclock: bool) -> Options {
     options
 }
 
-fn clock(world: &mut World, clock: ClockAct) {
+pub(super) fn clock(world: &mut World, clock: ClockAct) {
     world.act(&Act::Clock { node: 0, clock });
 }
 

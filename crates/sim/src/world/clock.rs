@@ -7,6 +7,7 @@ use tlease_core::time::{
     Source, Ticks,
 };
 
+use super::enclave::{Enclave, Executed, Reading, Who};
 use super::host::Host;
 use crate::act::ClockAct;
 use crate::options::{BILLION, ClockPlan, PPB, SourcePlan};
@@ -65,6 +66,15 @@ pub(crate) enum Clock {
     Free(Free),
     /// A Linux machine, of which the tracker that ships finds the segments.
     Host(Box<Host>),
+    /// An enclave, whose timekeepers are those that ship.
+    Enclave(Box<Enclave>),
+}
+
+/// Which threads of an enclave are taken out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interrupted {
+    All,
+    Actor,
 }
 
 /// Sources of any kind.
@@ -82,9 +92,12 @@ pub(crate) struct Free {
 
 impl Clock {
     pub(crate) fn begin(plan: &ClockPlan, true_time: u64, planted: Planted) -> Self {
-        match &plan.host {
-            Some(host) => Self::Host(Box::new(Host::begin(host, true_time, planted))),
-            None => Self::Free(Free::begin(plan, true_time)),
+        match (&plan.enclave, &plan.host) {
+            (Some(enclave), _) => {
+                Self::Enclave(Box::new(Enclave::begin(enclave, true_time, planted)))
+            }
+            (None, Some(host)) => Self::Host(Box::new(Host::begin(host, true_time, planted))),
+            (None, None) => Self::Free(Free::begin(plan, true_time)),
         }
     }
 
@@ -93,6 +106,7 @@ impl Clock {
             Self::Free(free) => {
                 planted.in_granter(SlowHand::new(&free.described(BILLION - PPB, BILLION)))
             }
+            Self::Enclave(enclave) => planted.in_granter(enclave.slow_hand()),
             Self::Host(_) => panic!("a granter's clock has free sources"),
         }
     }
@@ -101,6 +115,7 @@ impl Clock {
         planted.in_holder(match self {
             Self::Free(free) => FastHand::new(&free.described(BILLION, BILLION - PPB)),
             Self::Host(host) => host.fast_hand(),
+            Self::Enclave(enclave) => enclave.fast_hand(),
         })
     }
 
@@ -109,6 +124,7 @@ impl Clock {
         match self {
             Self::Free(free) => free.segment,
             Self::Host(host) => host.segment(),
+            Self::Enclave(enclave) => enclave.segment(),
         }
     }
 
@@ -117,6 +133,7 @@ impl Clock {
         match self {
             Self::Free(free) => free.happen(act),
             Self::Host(host) => host.happen(act),
+            Self::Enclave(enclave) => enclave.happen(act),
         }
     }
 
@@ -126,6 +143,7 @@ impl Clock {
         match self {
             Self::Free(free) => free.heal(),
             Self::Host(host) => host.heal(),
+            Self::Enclave(enclave) => enclave.heal(),
         }
     }
 
@@ -136,6 +154,17 @@ impl Clock {
                 let ((_, before), (_, after)) = free.now(rng);
                 Now { not_before: SlowInstant::new(before), not_after: SlowInstant::new(after) }
             }
+            Self::Enclave(enclave) => enclave.slow_now(),
+            Self::Host(_) => panic!("a granter's clock has free sources"),
+        }
+    }
+
+    /// The readings of the slow hand, for a trace.
+    pub(crate) fn slow_readings(&mut self, true_time: u64) -> Readings {
+        self.advance_to(true_time);
+        match self {
+            Self::Free(free) => free.readings(0),
+            Self::Enclave(enclave) => *enclave.slow_now().reading().readings(),
             Self::Host(_) => panic!("a granter's clock has free sources"),
         }
     }
@@ -151,6 +180,7 @@ impl Clock {
                 }
             }
             Self::Host(host) => host.fast_now(rng),
+            Self::Enclave(enclave) => enclave.fast_now(),
         }
     }
 
@@ -160,6 +190,7 @@ impl Clock {
         match self {
             Self::Free(free) => Now::at(FastInstant::new(Segment(free.segment), free.readings(0))),
             Self::Host(host) => host.exactly(),
+            Self::Enclave(enclave) => enclave.exactly(),
         }
     }
 
@@ -171,6 +202,7 @@ impl Clock {
                 Now::at(FastInstant::new(Segment(free.segment), free.readings(free.slack)))
             }
             Self::Host(host) => host.exactly(),
+            Self::Enclave(enclave) => enclave.exactly(),
         }
     }
 
@@ -182,41 +214,114 @@ impl Clock {
         margin: u64,
         true_time: u64,
     ) -> bool {
-        let now = self.exactly(true_time).reading();
+        self.advance_to(true_time);
         match self {
-            Self::Free(_) => match hand.remaining(&hold.anchor, hold.term, &now) {
-                Remaining::AtLeast(left) => margin == 0 || left.as_nanos() > margin,
-                Remaining::Over | Remaining::Unknown => false,
-            },
+            Self::Free(free) => {
+                let now = FastInstant::new(Segment(free.segment), free.readings(0));
+                match hand.remaining(&hold.anchor, hold.term, &now) {
+                    Remaining::AtLeast(left) => margin == 0 || left.as_nanos() > margin,
+                    Remaining::Over | Remaining::Unknown => false,
+                }
+            }
             Self::Host(host) => host.passes(hand, hold, margin),
+            Self::Enclave(enclave) => enclave.passes(hand, hold, margin),
         }
     }
 
     pub(crate) fn source_count(&self) -> usize {
         match self {
             Self::Free(free) => free.sources.len(),
-            Self::Host(_) => 1,
+            Self::Host(_) | Self::Enclave(_) => 1,
         }
     }
 
     /// The suspended time that a segment can hide, in nanoseconds: guards charge it.
     pub(crate) const fn hidden(&self) -> u64 {
         match self {
-            Self::Free(_) => 0,
+            Self::Free(_) | Self::Enclave(_) => 0,
             Self::Host(_) => OFFSET_BLUR.as_nanos(),
         }
     }
 
-    /// Whether the profile `host` finds its segments.
+    /// Whether its machine and its guard read one and the same hand.
+    pub(crate) const fn is_one_for_all(&self) -> bool {
+        matches!(self, Self::Free(_))
+    }
+
+    /// Whether a machine can act by what it says itself: that of a host charges less than its guard.
     pub(crate) const fn is_host(&self) -> bool {
         matches!(self, Self::Host(_))
+    }
+
+    /// For how long nothing of it moves, in nanoseconds, however often it is read.
+    pub(crate) fn stands(&self) -> u64 {
+        match self {
+            Self::Free(_) | Self::Host(_) => 0,
+            Self::Enclave(enclave) => enclave.beat(),
+        }
+    }
+
+    /// How often the thread that acts was taken out of its enclave, and until when it is out.
+    pub(crate) fn actor(&mut self, true_time: u64) -> (u64, u64) {
+        self.advance_to(true_time);
+        match self {
+            Self::Free(_) | Self::Host(_) => (0, 0),
+            Self::Enclave(enclave) => enclave.actor(),
+        }
+    }
+
+    /// The threads of an enclave are taken out of it for so long.
+    pub(crate) fn interrupt(&mut self, threads: Interrupted, lasts: u64, true_time: u64) {
+        self.advance_to(true_time);
+        match (self, threads) {
+            (Self::Enclave(enclave), Interrupted::All) => enclave.stop(lasts, false),
+            (Self::Enclave(enclave), Interrupted::Actor) => enclave.interrupt_actor(lasts),
+            (Self::Free(_) | Self::Host(_), _) => {}
+        }
+    }
+
+    /// What the granter's timekeeper shows beside the truth, if there is one.
+    pub(crate) fn executed(&mut self, true_time: u64) -> Option<Executed> {
+        self.advance_to(true_time);
+        match self {
+            Self::Free(_) | Self::Host(_) => None,
+            Self::Enclave(enclave) => Some(enclave.executed()),
+        }
+    }
+
+    /// What the threads of an enclave know of this moment.
+    pub(crate) fn threads(&mut self, true_time: u64) -> [Option<Reading>; 2] {
+        self.advance_to(true_time);
+        match self {
+            Self::Free(_) | Self::Host(_) => [None, None],
+            Self::Enclave(enclave) => [Who::Driver, Who::Actor].map(|who| enclave.asked(who)),
+        }
+    }
+
+    /// Whether a timekeeper's segment went on after a contradiction.
+    pub(crate) fn bridged_wrongly(&self) -> bool {
+        match self {
+            Self::Free(_) | Self::Host(_) => false,
+            Self::Enclave(enclave) => enclave.bridged_wrongly(),
+        }
+    }
+
+    /// The slowest counter that an enclave's profile admits, in Hz.
+    pub(crate) fn slowest_counter(&self) -> Option<u64> {
+        match self {
+            Self::Free(_) | Self::Host(_) => None,
+            Self::Enclave(enclave) => Some(enclave.slowest()),
+        }
     }
 
     /// Whether it must see that continuity was lost.
     pub(crate) fn sees(&self, act: &ClockAct) -> bool {
         match (self, act) {
-            (Self::Free(_), ClockAct::Break { .. }) => true,
-            (Self::Free(_), ClockAct::Suspend { .. } | ClockAct::Migrate { .. }) => true,
+            (Self::Free(_) | Self::Enclave(_), ClockAct::Break { .. }) => true,
+            (
+                Self::Free(_) | Self::Enclave(_),
+                ClockAct::Suspend { .. } | ClockAct::Migrate { .. },
+            ) => true,
             (Self::Host(_), ClockAct::Suspend { lasts }) => *lasts > 2 * OFFSET_BLUR.as_nanos(),
             (Self::Host(host), ClockAct::Migrate { .. }) => host.has_vmclock(),
             (Self::Host(_), ClockAct::Break { .. })
@@ -225,7 +330,10 @@ impl Clock {
                 ClockAct::Jump { .. }
                 | ClockAct::Rate { .. }
                 | ClockAct::Vanish { .. }
-                | ClockAct::Appear { .. },
+                | ClockAct::Appear { .. }
+                | ClockAct::Exit { .. }
+                | ClockAct::Core { .. }
+                | ClockAct::Counter { .. },
             ) => false,
         }
     }
@@ -234,6 +342,7 @@ impl Clock {
     pub(crate) fn kept_slow_promise(&self) -> bool {
         match self {
             Self::Free(free) => free.sources.iter().any(|source| !source.ran_ahead),
+            Self::Enclave(enclave) => enclave.kept_slow_promise(),
             Self::Host(_) => panic!("a granter's clock has free sources"),
         }
     }
@@ -243,6 +352,7 @@ impl Clock {
         match self {
             Self::Free(free) => free.sources.iter().any(|source| !source.fell_behind),
             Self::Host(host) => host.kept_fast_promise(),
+            Self::Enclave(enclave) => enclave.kept_fast_promise(),
         }
     }
 
@@ -250,6 +360,7 @@ impl Clock {
         match self {
             Self::Free(free) => free.advance_to(true_time),
             Self::Host(host) => host.advance_to(true_time),
+            Self::Enclave(enclave) => enclave.advance_to(true_time),
         }
     }
 }
@@ -290,6 +401,8 @@ impl Free {
                 }
             }
             ClockAct::Suspend { .. } | ClockAct::Migrate { .. } => self.segment += 1,
+            // Of enclaves.
+            ClockAct::Exit { .. } | ClockAct::Core { .. } | ClockAct::Counter { .. } => {}
         }
     }
 

@@ -6,6 +6,7 @@
 use tlease_core::Fence;
 use tlease_core::holder::{Handle, Hold};
 
+use super::clock::Interrupted;
 use super::node::Guard;
 use super::{Event, World};
 use crate::act::Lease;
@@ -23,6 +24,8 @@ pub(crate) struct Section {
     next: Step,
     /// The transaction was interrupted since it began.
     interrupted: bool,
+    /// How often its thread was taken out of its enclave so far.
+    exits: u64,
     /// The record as the transaction read it.
     read: Option<(u64, Hold)>,
     /// How often continuity was disrupted when the marker was read.
@@ -87,6 +90,7 @@ impl World {
             fence: hold.fence,
             next: Step::Begin,
             interrupted: false,
+            exits: self.nodes[node].clock.actor(self.now).0,
             read: None,
             marker: 0,
             tries: 0,
@@ -105,7 +109,12 @@ impl World {
     /// One instruction of a section runs, unless the OS does something first.
     pub(crate) fn instruction(&mut self, number: u64) {
         let Some(mut section) = self.sections.remove(&number) else { return };
-        let paused = self.nodes[section.node].paused;
+        let node = &mut self.nodes[section.node];
+        let (exits, out) = node.clock.actor(self.now);
+        let paused = node.paused.max(out);
+        // What the processor tells a transaction: an interruption aborts it.
+        section.interrupted |= exits != section.exits;
+        section.exits = exits;
         if self.now < paused {
             section.interrupted = true;
             self.sections.insert(number, section);
@@ -114,6 +123,8 @@ impl World {
         if !self.healed && self.draws.cpu.below(1_000) < self.options.exits {
             section.interrupted = true;
             let lasts = self.drawn_exit();
+            let clock = &mut self.nodes[section.node].clock;
+            clock.interrupt(Interrupted::Actor, lasts, self.now);
             self.sections.insert(number, section);
             return self.at(self.now + lasts, Event::Instruction(number));
         }

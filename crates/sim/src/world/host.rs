@@ -98,7 +98,12 @@ impl Host {
                 self.disrupt();
             }
             // A host has no sources that come and go, and finds its segments itself.
-            ClockAct::Vanish { .. } | ClockAct::Appear { .. } | ClockAct::Break { .. } => {}
+            ClockAct::Vanish { .. }
+            | ClockAct::Appear { .. }
+            | ClockAct::Break { .. }
+            | ClockAct::Exit { .. }
+            | ClockAct::Core { .. }
+            | ClockAct::Counter { .. } => {}
         }
     }
 

@@ -5,7 +5,7 @@ use tlease_core::{Fence, Mode};
 
 use super::World;
 use super::node::Guard;
-use crate::checkers::{exclusion, i2, i4, i5, i7, i9, i13, i25, i52};
+use crate::checkers::{exclusion, i2, i4, i5, i7, i9, i13, i19, i25, i52};
 
 /// A lease under which somebody can act at this instant: its machine calls it valid, or its guard lets
 /// an act pass.
@@ -64,6 +64,15 @@ impl World {
             if self.now < node.asleep {
                 continue;
             }
+            let threads = node.clock.threads(self.now);
+            let kept = node.clock.kept_fast_promise();
+            if let Err((claim, what)) = i19::look(&node.anchors, &threads, self.now, kept) {
+                broken = Some((claim, format!("holder {index}: {what}")));
+            }
+            if node.clock.bridged_wrongly() {
+                let what = format!("holder {index}: a segment went on after a contradiction");
+                broken = Some((i19::CLAIM, what));
+            }
             let now = node.clock.exactly(self.now);
             let at_most = node.clock.at_most(self.now);
             for (handle, seen) in &node.leases {
@@ -75,6 +84,7 @@ impl World {
                 let asked = !node.clock.is_host();
                 let proof = node.holder.held(*handle, now).ok().filter(|_| asked);
                 let by_machine = proof.map(|held| (held.fence(), held.mode()));
+                let one_for_all = node.clock.is_one_for_all();
                 let open = match seen.guard {
                     Guard::Open(hold) => {
                         let passes = node.clock.passes(&node.hand, &hold, 0, self.now);
@@ -89,7 +99,10 @@ impl World {
                     (i5::CLAIM, i5::check(node.broken_at, seen, open)),
                     (i52::CLAIM, i52::check(node.doubted_at, seen, open)),
                     (i13::CLAIM, i13::check(seen, seen.was_over && valid())),
-                    (i9::CLAIM, i9::agrees(by_machine.is_some(), by_guard.is_some())),
+                    (
+                        i9::CLAIM,
+                        i9::agrees(one_for_all && by_machine.is_some(), by_guard.is_some()),
+                    ),
                     (i25::CLAIM, i25::check(self.now, node.clock.segment(), seen, open)),
                 ];
                 for (claim, verdict) in verdicts {

@@ -11,7 +11,7 @@ use super::{Event, OBSERVER, STATUS, World};
 use crate::checkers::Checkers;
 use crate::checkers::i3::{Answered, Stamps};
 use crate::checkers::witness::Step;
-use crate::checkers::{i1, i2, i3, i4, i6, i7, i9, i11, i12, i14, i17, i25, i50, i51};
+use crate::checkers::{i1, i2, i3, i4, i6, i7, i9, i11, i12, i14, i17, i18, i25, i50, i51};
 use crate::trace::What;
 
 /// The input that made a holder put something out.
@@ -30,9 +30,8 @@ impl World {
         let now = node.clock.fast_now(&mut self.draws.clocks, self.now);
         let stamp = now.send_anchor();
         node.stamps.push((stamp, self.now));
-        node.hears(&input, &self.names, self.now, &stamp);
-        let (hidden, kept) = (node.clock.hidden(), node.clock.kept_fast_promise());
-        let advance = i2::read(kept, &node.hand, &node.stamps, now, self.now, hidden);
+        node.hears(&input, &self.names, self.now, &now);
+        let advance = node.advanced(now, self.now);
         let bulk = i14::answered(node.holder.session(), &input);
         let cause = Cause { answered: i3::answered(&input), bulk, stamp };
         let outputs: Vec<holder::Output> = node.holder.handle(now, input).collect();
@@ -176,6 +175,9 @@ impl World {
         let hand = self.granter_clock.slow_hand(self.planted);
         let verdict = self.checkers.slow_stamps.read(&hand, now, self.now);
         self.judge(i1::CLAIM, verdict);
+        if let Some(executed) = self.granter_clock.executed(self.now) {
+            self.judge(i18::CLAIM, i18::check(executed));
+        }
     }
 
     pub(crate) fn perform(&mut self, outputs: Vec<granter::Output>) {
@@ -191,7 +193,7 @@ impl World {
                 granter::Output::Send { peer, message } => self.sent_by_granter(peer, message),
                 granter::Output::Close { peer, .. } => self.granter_closes(peer),
                 granter::Output::WakeAt { after, .. } => {
-                    let when = self.wake_time(after);
+                    let when = self.granter_wake_time(after);
                     self.granter_wake = Some(when);
                     self.at(when, Event::GranterWake(when));
                 }
@@ -294,6 +296,11 @@ impl World {
             400_000
         };
         self.now + after.as_nanos() + self.draws.wakes.between(1, late)
+    }
+
+    /// As above, but not while its clock cannot have moved on.
+    fn granter_wake_time(&mut self, after: Span) -> u64 {
+        self.wake_time(after).max(self.now + self.granter_clock.stands())
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 mod cpu;
 pub(crate) mod disk;
+pub(crate) mod enclave;
 mod heal;
 mod host;
 mod look;

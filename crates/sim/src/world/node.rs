@@ -6,10 +6,12 @@ use tlease_core::Name;
 use tlease_core::holder::{Handle, Hold, Holder, Input};
 use tlease_core::identity::{RequestId, Secret, SessionId};
 use tlease_core::message::FromGranter;
-use tlease_core::time::{FastHand, FastInstant, Segment};
+use tlease_core::time::{FastHand, FastInstant, Now, Segment};
 
 use super::clock::Clock;
 use crate::act::Lease;
+use crate::checkers::i2;
+use crate::checkers::i19::{self, Anchors};
 use crate::checkers::i25::{self, Heard};
 use crate::options::ClockPlan;
 use crate::planted::Planted;
@@ -38,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) sent: BTreeMap<RequestId, FastInstant>,
     /// The true time of each stamp that a guard may count from.
     pub(crate) stamps: Vec<(FastInstant, u64)>,
+    /// Where its timekeepers' hand had been, if it has any.
+    pub(crate) anchors: Anchors,
 }
 
 /// A lease as its user saw it through the outputs.
@@ -91,18 +95,39 @@ impl Node {
             leases: BTreeMap::new(),
             sent: BTreeMap::new(),
             stamps: Vec::new(),
+            anchors: Anchors::default(),
         }
     }
 
     /// Notes the recall that an input tells of, at true time `now`, which the holder stamped so.
-    pub(crate) fn hears(&mut self, input: &Input, names: &[Name], now: u64, stamp: &FastInstant) {
+    pub(crate) fn hears(
+        &mut self,
+        input: &Input,
+        names: &[Name],
+        now: u64,
+        stamp: &Now<FastInstant>,
+    ) {
+        let Segment(segment) = stamp.send_anchor().segment();
+        if stamp.reading().segment() != Segment(segment) {
+            // A break that nobody caused but the hand, which knows nothing of this moment: no grace can
+            // be measured across it, and the next renewal grants it anew.
+            return self.leases.values_mut().for_each(|seen| seen.recalled = None);
+        }
         let Input::Received(FromGranter::Recalled { name, fence, recall }) = input else { return };
-        let Segment(segment) = stamp.segment();
         let of_name =
             |seen: &&mut Seen| usize::try_from(seen.name).is_ok_and(|n| names.get(n) == Some(name));
         for seen in self.leases.values_mut().filter(of_name) {
             i25::heard(seen, *fence, recall, now, segment);
         }
+    }
+
+    /// Judges a reading of its clock, and keeps what timekeepers showed.
+    pub(crate) fn advanced(&mut self, now: Now<FastInstant>, true_time: u64) -> Result<(), String> {
+        if let Some(slowest) = self.clock.slowest_counter() {
+            i19::anchored(&mut self.anchors, now.send_anchor(), true_time, slowest);
+        }
+        let (hidden, kept) = (self.clock.hidden(), self.clock.kept_fast_promise());
+        i2::read(kept, &self.hand, &self.stamps, now, true_time, hidden)
     }
 
     /// The lease that is meant, if there is one.

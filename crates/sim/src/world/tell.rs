@@ -27,8 +27,8 @@ impl World {
     }
 
     fn hands(&mut self) -> Hands {
-        let slow = self.granter_clock.exactly(self.now).reading();
-        let slow = ticks(slow.readings(), self.granter_clock.source_count());
+        let slow = self.granter_clock.slow_readings(self.now);
+        let slow = ticks(&slow, self.granter_clock.source_count());
         let now = self.now;
         let fast = self.nodes.iter_mut().map(|node| {
             let reading = node.clock.exactly(now).reading();

@@ -7,6 +7,7 @@ use tlease_core::identity::AskId;
 use tlease_core::message::{Acquire, Ask, Force, ToGranter, Wait};
 use tlease_core::time::Span;
 
+use super::clock::Interrupted;
 use super::node::{Guard, Node, Seen, name_of};
 use super::{Event, OBSERVER, World};
 use crate::act::{Act, ClockAct, Lease, WaitFor, Want};
@@ -46,6 +47,7 @@ impl World {
             Act::Pause { node, lasts } => {
                 let node = &mut self.nodes[*node];
                 node.paused = node.paused.max(self.now + lasts);
+                node.clock.interrupt(Interrupted::All, *lasts, self.now);
             }
             Act::Write { node, lease, delay } => self.send_write(*node, *lease, *delay),
             Act::Clock { node, clock } => self.clock_happens(*node, clock),
@@ -57,6 +59,7 @@ impl World {
             Act::Replace { node, clock } => self.replace(*node, clock),
             Act::PauseGranter { lasts } => {
                 self.granter_paused = self.granter_paused.max(self.now + lasts);
+                self.granter_clock.interrupt(Interrupted::All, *lasts, self.now);
             }
             Act::ClockGranter { clock } => self.granter_clock.happen(clock, self.now),
             Act::Crash => {
@@ -97,7 +100,10 @@ impl World {
             ClockAct::Jump { .. }
             | ClockAct::Rate { .. }
             | ClockAct::Vanish { .. }
-            | ClockAct::Appear { .. } => {}
+            | ClockAct::Appear { .. }
+            | ClockAct::Exit { .. }
+            | ClockAct::Core { .. }
+            | ClockAct::Counter { .. } => {}
         }
     }
 
