@@ -2,7 +2,8 @@
 //!
 //! Two copies under one version: the writer fills the copy that nobody reads, then moves the version. A
 //! timekeeper that is stopped in the middle of it blocks no reader, which a plain sequence lock would do.
-//! Nothing here knows a clock. An interleaving test can compile this very file against loom's atomics.
+//! Nothing here knows a clock. `tests/record_interleavings.rs` compiles this very file against loom's
+//! atomics and runs every interleaving.
 
 use tlease_core::time::{Segment, Ticks};
 
@@ -97,26 +98,4 @@ const fn segment_word(segment: Option<Segment>) -> u64 {
 
 fn segment_of(word: u64) -> Option<Segment> {
     (word != 0).then_some(Segment(word))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_published_is_read() {
-        let record = Record::default();
-        let mut shown = Published { segment: None, slow: Links(0), fast: Ticks(0), blur: Ticks(0) };
-        assert_eq!(record.read(), Some((0, shown)));
-        for number in 1..5 {
-            shown = Published {
-                segment: Some(Segment(number)),
-                slow: Links(number * 10),
-                fast: Ticks(number * 100),
-                blur: Ticks(number * 1_000),
-            };
-            record.publish(&shown);
-            assert_eq!(record.read(), Some((number, shown)));
-        }
-    }
 }
