@@ -558,6 +558,24 @@ fn what_was_over_for_whoever_asked_stays_over_across_a_break() {
     assert_eq!(bench.view(1), over);
 }
 
+#[test]
+fn no_wish_of_a_user_opens_the_guard_of_a_lease_that_is_over() {
+    let wishes = [
+        Input::Downgrade { handle: Handle(1) },
+        Input::Renew { handle: Handle(1), term: None },
+        Input::Release { handle: Handle(1) },
+        recalled("jobs", 7, TERM, Force::Grace),
+    ];
+    for wish in wishes {
+        let mut bench = holder::Bench::open();
+        bench.hold(1, exclusive("jobs"), 7);
+        bench.now = TERM.as_nanos();
+        let outputs = bench.feed(wish.clone());
+        assert!(!outputs.iter().any(|o| matches!(o, Output::Hold { .. })), "{wish:?}: {outputs:?}");
+        assert_eq!(changes(&outputs), [Change::Ended(Ending::Expired)], "{wish:?}");
+    }
+}
+
 fn renewed_for(reply: Reply) -> Span {
     let Reply::Renewed(renewed) = reply else { panic!("not renewed: {reply:?}") };
     renewed.term

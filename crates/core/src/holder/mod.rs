@@ -160,7 +160,10 @@ impl Holder {
             Input::Disconnected => self.disconnected(),
             Input::Acquire { handle, acquire, renewal } => self.acquire(handle, acquire, renewal),
             Input::Renew { handle, term } => self.renew(handle, term),
-            Input::Release { handle } => self.release(handle, Ending::Released),
+            Input::Release { handle } => {
+                self.end_if_over(handle);
+                self.release(handle, Ending::Released);
+            }
             Input::Downgrade { handle } => self.downgrade(handle),
             Input::Forget { handle } => self.forget(handle),
             Input::Wake => {

@@ -73,6 +73,7 @@ impl Holder {
     /// Somebody wants a lease back.
     pub(super) fn recalled(&mut self, name: &Name, fence: Fence, recall: Recall) {
         let Some(handle) = self.by_name.get(name).copied() else { return };
+        self.end_if_over(handle);
         let held = self.leases.get(&handle).and_then(Lease::held);
         if held.is_some_and(|held| held.fence == fence) {
             self.recall(handle, recall);

@@ -30,6 +30,7 @@ impl Holder {
     }
 
     pub(super) fn renew(&mut self, handle: Handle, term: Option<Span>) {
+        self.end_if_over(handle);
         let Some(held) = self.leases.get_mut(&handle).and_then(Lease::held_mut) else { return };
         if let Some(term) = term.filter(|term| *term > held.term) {
             held.longer = Some(term);
@@ -73,6 +74,7 @@ impl Holder {
     }
 
     pub(super) fn downgrade(&mut self, handle: Handle) {
+        self.end_if_over(handle);
         let Some(lease) = self.leases.get_mut(&handle) else { return };
         let name = lease.acquire.name.clone();
         let Some(held) = lease.held_mut() else { return };
