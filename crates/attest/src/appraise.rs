@@ -74,12 +74,21 @@ impl Appraiser {
             Evidence::Local(report) => verify_local(report, platform)?,
             Evidence::Quote(quote) => self.verify_quote(quote, now)?,
         };
+        self.judge(shown, bound, platform.own().as_ref())
+    }
+
+    /// Decides about what authentic evidence says.
+    fn judge(
+        &self,
+        shown: Shown,
+        bound: &ReportData,
+        own: Option<&Enclave>,
+    ) -> Result<Peer, Refusal> {
         if shown.data != *bound {
             return Err(Refusal::NotBound);
         }
         self.check_attributes(&shown.measured)?;
-        let own = platform.own();
-        match self.policy.admits(&shown.measured, own.as_ref()) {
+        match self.policy.admits(&shown.measured, own) {
             Some(rule) => {
                 Ok(Peer { rule: rule.name.clone(), measured: shown.measured, proof: shown.proof })
             }
@@ -167,4 +176,28 @@ fn verify_local(report: &LocalReport, platform: &dyn Platform) -> Result<Shown, 
         data: report.data(),
         proof: Proof::SameMachine,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measured::{Register, TrustDomain};
+
+    /// What becomes of an authentic quote of a trust domain that the policy names, if it can be debugged.
+    fn judge(is_debug: bool, says: &str) -> Result<Peer, Refusal> {
+        let registers = [[1; 48], [2; 48], [3; 48], [4; 48]].map(Register);
+        let named = TrustDomain { mrtd: Register([9; 48]), rtmr: registers, is_debug: false };
+        let rule = format!("allow vm {}\n{says}", Measured::TrustDomain(Box::new(named)));
+        let shown = Measured::TrustDomain(Box::new(TrustDomain { is_debug, ..named }));
+        let shown = Shown { measured: shown, data: ReportData([5; 64]), proof: Proof::SameMachine };
+        let policy = rule.parse().expect("a policy");
+        Appraiser::new(policy).judge(shown, &ReportData([5; 64]), None)
+    }
+
+    #[test]
+    fn a_trust_domain_that_can_be_debugged_is_refused_unless_the_policy_accepts_that() {
+        assert_eq!(judge(false, "").expect("named").rule, "vm");
+        assert!(matches!(judge(true, ""), Err(Refusal::Debug { .. })));
+        assert_eq!(judge(true, "accept-debug").expect("accepted").rule, "vm");
+    }
 }

@@ -200,3 +200,29 @@ const fn status(status: IntelStatus) -> TcbStatus {
 fn bad_quote(error: impl fmt::Display) -> Refusal {
     Refusal::BadQuote { why: format!("{error:#}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whichever_bit_makes_a_trust_domain_untrusted_it_is_read_as_one_that_can_be_debugged() {
+        let sample = include_bytes!("../tests/samples/tdx_quote");
+        let is_debug = |bit: usize| {
+            let mut quote = sample.to_vec();
+            quote[TD_ATTRIBUTES + bit / 8] ^= 1 << (bit % 8);
+            let quote = Quote::parse(&quote).expect("a quote, though not a signed one");
+            match read_report(&quote.report) {
+                (Measured::TrustDomain(domain), _) => domain.is_debug,
+                (Measured::Enclave(_), _) => panic!("a quote of a trust domain"),
+            }
+        };
+        assert_eq!(sample[TD_ATTRIBUTES], 0, "the sample itself is of none");
+        for bit in 0..64 {
+            assert_eq!(is_debug(bit), bit < 8, "bit {bit}");
+        }
+    }
+
+    /// Behind the quote's header, and four fields of the report.
+    const TD_ATTRIBUTES: usize = 48 + 16 + 48 + 48 + 8;
+}

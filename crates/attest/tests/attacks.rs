@@ -7,10 +7,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread;
 
-use common::{GRANTER, HOLDER, Outcome, Stranger, identity, machine, only};
+use common::{GRANTER, HOLDER, Outcome, Stranger, hear, identity, machine, noise, only, say};
 use tlease_attest::{
-    BadEvidence, Challenge, Evidence, Fault, HELLO, HandshakeError, Kind, Reason, Refusal,
-    ReportData, Role, accept, connect,
+    BadEvidence, Challenge, EVIDENCE_MAX, Evidence, FRAME_MAX, Fault, HELLO, HandshakeError, Kind,
+    Reason, Refusal, ReportData, Role, Target, accept, connect,
 };
 
 const DATA: u8 = 0;
@@ -140,14 +140,38 @@ fn what_is_no_evidence_is_refused_by_its_kind_and_length() {
         (vec![1; 432], length(Kind::LocalReport, 431)),
         (vec![1; 434], length(Kind::LocalReport, 433)),
         (vec![2], length(Kind::Quote, 0)),
+        (vec![2; 1 + EVIDENCE_MAX + 1], length(Kind::Quote, EVIDENCE_MAX + 1)),
+        // As much as a frame holds, beside its seal and the number of what it carries.
+        (vec![2; FRAME_MAX - 16 - 1], length(Kind::Quote, FRAME_MAX - 16 - 2)),
     ] {
         let (outcome, answer) = shows(|_| bytes);
         assert_eq!(refusal(outcome), Refusal::NoEvidence(bad));
         assert_eq!(answer, [REFUSED, 1]);
     }
-    let (outcome, answer) = shows(|_| vec![2; 5000]);
-    assert_eq!(refusal(outcome), Refusal::NoQuotes);
-    assert_eq!(answer, [REFUSED, 2]);
+    for len in [5000, EVIDENCE_MAX] {
+        let (outcome, answer) = shows(|_| vec![2; 1 + len]);
+        assert_eq!(refusal(outcome), Refusal::NoQuotes, "{len} bytes");
+        assert_eq!(answer, [REFUSED, 2]);
+    }
+}
+
+/// The third message of the channel has nothing to say; what it said would be sealed, and of nobody yet.
+#[test]
+fn a_third_message_that_says_something_gets_no_session() {
+    for payload in [&b"x"[..], &[0], &[9; 1_000]] {
+        let outcome = granter_meets(|mut stream| {
+            let (mut noise, _) = noise(true);
+            let challenge = Challenge { local: Some(Target::from_bytes([0; 128])), quotes: false };
+            stream.write_all(HELLO).unwrap();
+            say(&mut stream, &mut noise, &challenge.to_bytes());
+            stream.read_exact(&mut [0; HELLO.len()]).unwrap();
+            hear(&mut stream, &mut noise);
+            say(&mut stream, &mut noise, payload);
+        });
+        let Err(HandshakeError::Protocol(Fault::Unexpected)) = outcome else {
+            panic!("{payload:?}: {outcome:?}")
+        };
+    }
 }
 
 #[test]
@@ -340,9 +364,9 @@ fn a_frame_over_the_bound_ends_the_handshake() {
 #[test]
 fn a_challenge_that_means_nothing_ends_the_handshake() {
     let outcome = granter_meets(|mut stream| {
-        let (mut noise, _) = common::noise(true);
+        let (mut noise, _) = noise(true);
         stream.write_all(HELLO).unwrap();
-        common::say(&mut stream, &mut noise, &[1, 2, 3]);
+        say(&mut stream, &mut noise, &[1, 2, 3]);
     });
     let Err(HandshakeError::Challenge(bad)) = outcome else { panic!("{outcome:?}") };
     assert_eq!(bad.len, 3);

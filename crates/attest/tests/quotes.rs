@@ -91,6 +91,16 @@ fn a_genuine_quote_of_a_trust_domain_is_accepted_with_all_of_its_registers() {
     assert!(matches!(peer.measured, Measured::TrustDomain(_)));
     assert!(matches!(peer.proof, Proof::Quote { status: TcbStatus::UpToDate, .. }));
 
+    // Its machine is of both kinds: either statement alone is not enough.
+    for (said, statement) in [
+        ("accept-cached-keys", "accept-dynamic-platform"),
+        ("accept-dynamic-platform", "accept-cached-keys"),
+        ("", "accept-dynamic-platform"),
+    ] {
+        let refusal = judge(&format!("{}{said}", rule(&hex(424)))).unwrap_err();
+        assert_eq!(refusal, Refusal::Machine { statement }, "{said}");
+    }
+
     let other = format!("{}accept-dynamic-platform\naccept-cached-keys", rule(&"00".repeat(48)));
     assert!(matches!(judge(&other), Err(Refusal::NotAllowed { .. })));
 }

@@ -170,6 +170,25 @@ fn a_frame_that_was_changed_at_any_byte_is_refused_and_so_is_all_that_follows() 
 }
 
 #[test]
+fn a_genuine_frame_after_a_forged_one_is_refused_too() {
+    let (holder, mut granter) = pair();
+    let mut tap = tap(holder);
+    let genuine = frames(&mut tap);
+    let mut forged = genuine[1].clone();
+    forged[0] ^= 1;
+    tap.inject(&genuine[0]);
+    tap.inject(&forged);
+    // In its place, and sealed by the peer: but somebody is at the wire.
+    genuine[1..].iter().for_each(|frame| tap.inject(frame));
+    let mut bytes = Vec::new();
+    let error = granter.read_to_end(&mut bytes).unwrap_err();
+    assert_eq!((&*bytes, fault_of(&error)), (&b"one "[..], Fault::Forged));
+    for _ in 0..genuine.len() {
+        assert_eq!(fault_of(&granter.read(&mut [0; 9]).unwrap_err()), Fault::Forged);
+    }
+}
+
+#[test]
 fn frames_of_another_session_are_refused() {
     let (holder, granter) = pair();
     let (other_holder, other_granter) = pair();
