@@ -38,3 +38,14 @@ pub(crate) fn behaviours() -> ExitCode {
         }
     }
 }
+
+/// Makes the corpora of the fuzz targets anew, from what was found so far.
+pub(crate) fn corpora() -> ExitCode {
+    match crate::fuzz::write_corpora() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cannot make the corpora: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

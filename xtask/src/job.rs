@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,12 @@ impl Cargo {
     pub(crate) fn new(arguments: &str) -> Self {
         let arguments = arguments.split_whitespace().map(str::to_owned).collect();
         Self { arguments, environment: Vec::new() }
+    }
+
+    /// With one more argument, blanks and all.
+    pub(crate) fn and(mut self, path: &Path) -> Self {
+        self.arguments.push(path.to_string_lossy().into_owned());
+        self
     }
 
     pub(crate) fn with(mut self, variable: &'static str, value: &str) -> Self {

@@ -1,4 +1,4 @@
-//! Set-up, test, bench and tidy for the workspace: `cargo xtask test | tidy | tlc | sgx | bench | fix`.
+//! Set-up, test, bench and tidy for the workspace: `cargo xtask test`; the others: `cargo xtask`.
 //!
 //! - Promises: `test` is the whole gate, and it writes nothing but build output; every failure ends
 //!   with the command that repeats it.
@@ -9,6 +9,7 @@
 
 mod bench;
 mod fix;
+mod fuzz;
 mod gate;
 mod job;
 mod setup;
@@ -28,6 +29,8 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["tlc"] => tlc::run(gate::Extent::Gate),
         ["tlc", "--full"] => tlc::run(gate::Extent::Full),
+        ["fuzz"] => fuzz::run(fuzz::SECONDS),
+        ["fuzz", "--seconds", seconds] => seconds.parse().map_or_else(|_| usage(), fuzz::run),
         ["sgx", "build"] => sgx::build(""),
         ["sgx", "build", "--features", features] => sgx::build(features),
         ["sgx", "measure"] => sgx::measure(""),
@@ -40,11 +43,14 @@ fn main() -> ExitCode {
         ["fix"] => fix::run(),
         ["fix", "--counts"] => fix::counts(),
         ["fix", "--behaviours"] => fix::behaviours(),
-        _ => {
-            eprint!("{USAGE}");
-            ExitCode::from(2)
-        }
+        ["fix", "--corpora"] => fix::corpora(),
+        _ => usage(),
     }
+}
+
+fn usage() -> ExitCode {
+    eprint!("{USAGE}");
+    ExitCode::from(2)
 }
 
 const USAGE: &str = "\
@@ -55,6 +61,9 @@ usage: cargo xtask <command>
   tidy           check what the compiler does not: unsafe code, sizes, dependencies, claims, links
   tlc [--full]   check the TLA+ specification in spec/ with TLC, that TLC finds each planted mutation,
                  and that the code does what the specification does; --full adds the long runs
+  fuzz [--seconds N]
+                 look for inputs that break a claim, guided by coverage: each target for N seconds,
+                 60 unless said otherwise; needs a C++ compiler
   sgx build [--features F] | measure [--features F] | run [--rounds N] | test [--full]
                  build the enclave for SGX, lay it out, measure and sign it; print its measurement
                  alone; run a granter and two holders that contend for a name, one of which is kept
@@ -63,5 +72,6 @@ usage: cargo xtask <command>
                  build it again in another folder, where it must measure the same)
   bench          run the benchmarks and print every budget with met or not met
   fix            format, apply what clippy can, and write the counts into the README
-                 (--counts: only the last; --behaviours: only spec/behaviours.txt, with TLC)
+                 (--counts: only the last; --behaviours: only spec/behaviours.txt, with TLC;
+                 --corpora: only the corpora of crates/fuzz, from what was found so far)
 ";

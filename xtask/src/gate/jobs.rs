@@ -64,6 +64,7 @@ pub(super) fn all(extent: Extent) -> Vec<Job> {
         let long = tests(&format!("--release --workspace --features {TEST_ONLY}"));
         let quotes = "clippy -p tlease-attest --all-features --all-targets --locked -- -D warnings";
         jobs.push(job("clippy on quotes", Cargo::new(quotes)));
+        jobs.push(job("fuzzing", Cargo::new("xtask fuzz --seconds 300")));
         jobs.push(job("long runs", long.with("TLEASE_FULL", "1")));
     }
     jobs
