@@ -172,6 +172,14 @@ impl SessionCore {
 #[derive(Debug)]
 pub(crate) struct Looked(std::sync::Weak<SessionCore>);
 
+#[cfg(test)]
+impl Looked {
+    /// Of a session that is gone.
+    pub(crate) const fn by_nobody() -> Self {
+        Self(std::sync::Weak::new())
+    }
+}
+
 impl Drop for Looked {
     fn drop(&mut self) {
         if let Some(session) = self.0.upgrade() {

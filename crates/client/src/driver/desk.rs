@@ -250,7 +250,8 @@ impl Desk {
 
     /// Does what came up while outputs were being done.
     fn settle(&mut self) {
-        if std::mem::take(&mut self.effects.is_segment_over) {
+        let is_segment_over = std::mem::take(&mut self.effects.is_segment_over);
+        if is_segment_over && !self.effects.is_paused {
             // The holder finds out, and asks for a renewal.
             self.feed(self.clock.fast_now(), Input::Wake);
         }
@@ -406,3 +407,7 @@ fn ending_of(handle: Handle, rest: &[Output]) -> Ending {
     });
     ending.unwrap_or(Ending::Released)
 }
+
+#[cfg(test)]
+#[path = "desk_tests.rs"]
+mod tests;

@@ -319,7 +319,8 @@ impl Drop for Outside {
         self.keepers.stop();
         for thread in self.threads.drain(..) {
             if self.process != std::process::id() {
-                // In a forked child there is no such thread: to wait for it would be to wait for ever.
+                // In a forked child there is no such thread, and waiting for it means nothing (glibc returns
+                // at once).
                 core::mem::forget(thread);
                 continue;
             }
