@@ -23,6 +23,10 @@ fn machine_profile(home: &Home) -> Option<PathBuf> {
     }
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.out.contains("core_hz_max"), "what is to be compared: {}", ended.out);
+    // As an operator is told to: it may have been slow while it was measured.
+    let measured = fs::read_to_string(&path).unwrap();
+    let max = measured.lines().find(|line| line.starts_with("core_hz_max")).unwrap();
+    fs::write(&path, measured.replace(max, "core_hz_max = 8000000000")).unwrap();
     Some(path)
 }
 

@@ -115,7 +115,9 @@ fn core_hz_max(survey: &Survey) -> Vec<String> {
         Some(stated) => {
             format!("The kernel states {}, and {seen} was seen.", mhz(stated))
         }
-        None => format!("Nobody states it here: this is the {seen} seen and a half. CORRECT IT."),
+        None => format!(
+            "Nobody states it here: the {seen} seen and a half. It may have been slow. CORRECT IT."
+        ),
     };
     vec![
         "The fastest core: the highest single-core turbo, overclocking excluded (A15). GRANTERS' SAFETY"
