@@ -81,10 +81,14 @@ fn meaning(key: &str, survey: &Survey) -> Vec<String> {
         ],
         "stepping" => vec!["Another stepping is another machine: take its profile there.".into()],
         "core_hz_min" => vec![
-            "The slowest core. No safety rests on it: one that is slower counts as interrupted, and too"
+            "The slowest core. A slower one counts as interrupted, so too high a value only costs time. Too"
                 .into(),
-            format!("low a value sees fewer lies of the counter. Half of the {} seen.",
-                mhz(survey.core_hz_seen.min())),
+            "low a value lets longer gaps pass for work, and finds fewer lies of the counter. Half of the"
+                .into(),
+            format!(
+                "slowest seen, {}, and no less than an eighth of the fastest.",
+                mhz(survey.core_hz_seen.min())
+            ),
         ],
         "core_hz_max" => core_hz_max(survey),
         "tsc_hz_min" => vec![

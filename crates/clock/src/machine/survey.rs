@@ -86,12 +86,14 @@ impl Survey {
         hertz(max.div_ceil(MHZ).saturating_mul(MHZ))
     }
 
-    /// No core is taken to run slower: half of what was seen, rounded down to a MHz. No safety rests on
-    /// it: a slower core is taken for an interrupted one.
+    /// No core is taken to run slower: half of the slowest that was seen, but no less than an eighth of the
+    /// fastest, since on a busy machine most of what seems slow was interrupted. Rounded down to a MHz. A
+    /// slower core is taken for an interrupted one.
     #[must_use]
     pub fn core_hz_min(&self) -> Hertz {
         let half = self.core_hz_seen.min().get().div_euclid(2);
-        hertz(half.div_euclid(MHZ).saturating_mul(MHZ))
+        let least = self.core_hz_seen.max().get().div_euclid(8);
+        hertz(half.max(least).div_euclid(MHZ).saturating_mul(MHZ))
     }
 }
 
@@ -224,6 +226,8 @@ pub(super) mod tests {
         assert_eq!(profile.core_hz(), hz(1_500_000_000, 4_501_000_000));
         assert_eq!(profile.tsc_hz(), hz(2_499_250_000, 2_500_750_101));
         assert_eq!(profile.smt(), Smt::On, "where it is not known");
+        let busy = Survey { core_hz_seen: hz(7, 4_000_000_000), ..survey(None) };
+        assert_eq!(busy.core_hz_min(), hertz(500_000_000), "it was interrupted, not slow");
         assert_eq!(survey(Some(3_100_000_000)).core_hz_max(), hertz(3_301_000_000));
         assert_eq!(survey(Some(3_700_000_000)).core_hz_max(), hertz(3_700_000_000));
     }
@@ -248,7 +252,7 @@ pub(super) mod tests {
         let profile = survey.profile().unwrap();
         assert_eq!(profile.admits(&CpuModel::here()), Ok(()));
         let (seen, core) = (survey.core_hz_seen, profile.core_hz());
-        assert!(core.min() < seen.min() && seen.max() < core.max(), "{survey:?}");
+        assert!(core.min() < seen.max() && seen.max() < core.max(), "{survey:?}");
         assert!(profile.tsc_hz().min() < survey.tsc_hz.min(), "{survey:?}");
     }
 }
