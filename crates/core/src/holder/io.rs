@@ -2,6 +2,7 @@
 
 use crate::audit::Disagreement;
 use crate::fence::{Fence, Mode};
+use crate::identity::{Secret, SessionId};
 use crate::message::{Acquire, Force, FromGranter, Opened, ToGranter};
 use crate::refusal::Refusal;
 use crate::time::{FastInstant, Span};
@@ -50,6 +51,18 @@ pub enum Input {
     Forget {
         /// The lease.
         handle: Handle,
+    },
+    /// This machine may be a copy of another that goes on as well, with the same session and the same
+    /// secret: its generation changed. What both believe to hold only one may go on with, and nobody
+    /// can tell which: so neither does. Every lease ends, its guard first; what is wanted is asked for
+    /// by a new session, over a new connection.
+    ///
+    /// Before any other input that was read after the change.
+    Copied {
+        /// The new session: random, and nobody else's. Drawn after the change.
+        session: SessionId,
+        /// Its secret: random.
+        secret: Secret,
     },
     /// A wake-up that was asked for is due, or somebody saw a suspect lease: early and late ones
     /// are harmless.

@@ -153,6 +153,8 @@ impl Holder {
     /// If outputs of the last input were left undone, or a handle is used twice.
     pub fn handle(&mut self, now: Now<FastInstant>, input: Input) -> Outputs<'_, Output> {
         assert_drained(&self.outputs);
+        // Before anything is said in the name of a session that another may go on with.
+        let cut = matches!(input, Input::Copied { .. }) && self.cut_off();
         self.observe(now);
         match input {
             Input::Connected => self.connected(),
@@ -166,6 +168,12 @@ impl Holder {
             }
             Input::Downgrade { handle } => self.downgrade(handle),
             Input::Forget { handle } => self.forget(handle),
+            Input::Copied { session, secret } => {
+                self.copied(session, secret);
+                if cut {
+                    self.outputs.push_back(Output::Reconnect);
+                }
+            }
             Input::Wake => {
                 self.announced = None;
                 self.end_pause();

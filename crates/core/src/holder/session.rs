@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::identity::{Epoch, Incarnation};
+use crate::identity::{Epoch, Incarnation, Secret, SessionId};
 use crate::message::{Op, Opened, Reclaim, ToGranter};
 use crate::refusal::Refusal;
 use crate::time::Remaining;
@@ -42,6 +42,33 @@ impl Holder {
             self.resume(handle, opened.epoch);
         }
         self.renewal_due = true;
+    }
+
+    /// Gives the session up with everything in it, and begins another, after its connection was cut off.
+    /// The old one may be in use elsewhere, and a release under it could free what the other copy goes on
+    /// with: nothing more is said under it.
+    pub(super) fn copied(&mut self, session: SessionId, secret: Secret) {
+        (self.session, self.secret, self.life) = (session, secret, None);
+        self.audit.begin_anew();
+        let handles: Vec<Handle> = self.leases.keys().copied().collect();
+        for handle in handles {
+            self.end_if_over(handle);
+            let Some(lease) = self.leases.get_mut(&handle) else { continue };
+            match lease.state {
+                State::Held(_) => self.end(handle, Ending::Lost(Refusal::StaleEpoch)),
+                State::Confirming { .. } => lease.state = State::Wanted,
+                State::Releasing { ending, .. } => lease.state = State::Ended(ending),
+                State::Wanted | State::Ended(_) => {}
+            }
+        }
+        self.sweep();
+    }
+
+    /// Nothing more goes over this connection. Whether there was one.
+    pub(super) fn cut_off(&mut self) -> bool {
+        let was_up = self.link != Link::Down;
+        self.drop_link();
+        was_up
     }
 
     /// What went unanswered on an earlier connection is asked again, under a new id and with a new

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use tlease_core::holder::{Handle, Input, Output, Renewal};
-use tlease_core::identity::RequestId;
+use tlease_core::identity::{RequestId, Secret, SessionId};
 use tlease_core::message::{
     Acquire, Force, FromGranter, Grant, Recall, Renewed, RenewedSome, Reply, Tag, ToGranter,
 };
@@ -185,6 +185,10 @@ const INPUTS: &[Try] = &[
     ("the user releases", 0, 0, |_| Input::Release { handle: Handle(1) }),
     ("the user downgrades", 0, 0, |_| Input::Downgrade { handle: Handle(1) }),
     ("the user forgets", 0, 0, |_| Input::Forget { handle: Handle(1) }),
+    ("the machine may be a copy", 0, 0, |_| Input::Copied {
+        session: SessionId([2; 16]),
+        secret: Secret([2; 16]),
+    }),
     ("a wake-up", 0, 0, |_| Input::Wake),
     ("a wake-up 2 s later", 2_000, 0, |_| Input::Wake),
     ("a wake-up 4 s later", 4_000, 0, |_| Input::Wake),

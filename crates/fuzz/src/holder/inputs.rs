@@ -1,7 +1,7 @@
 //! What a user wants and what a granter says: mostly to what it was asked, in a form that can be true.
 
 use tlease_core::holder::{Handle, Input, Output, Renewal};
-use tlease_core::identity::{Epoch, RequestId};
+use tlease_core::identity::{Epoch, RequestId, Secret, SessionId};
 use tlease_core::message::{
     FromGranter, Grant, Opened, Renewed, RenewedSome, Reply, Tag, ToGranter,
 };
@@ -49,6 +49,7 @@ impl Drawn {
             12 => Input::Downgrade { handle: self.handle(choices) },
             13 => Input::Forget { handle: self.handle(choices) },
             14 => Input::Wake,
+            31 => Input::Copied { session: SessionId([2; 16]), secret: Secret([2; 16]) },
             15 | 16 => {
                 let (name, fence) = (choices.name(), self.fence(choices));
                 let recall = choices.recall();

@@ -69,6 +69,7 @@ pub(crate) fn answered(session: SessionId, input: &Input) -> Option<Request> {
         | Input::Release { .. }
         | Input::Downgrade { .. }
         | Input::Forget { .. }
+        | Input::Copied { .. }
         | Input::Wake => None,
     }
 }

@@ -67,6 +67,7 @@ pub(crate) fn answered(input: &Input) -> Answered {
         | Input::Release { .. }
         | Input::Downgrade { .. }
         | Input::Forget { .. }
+        | Input::Copied { .. }
         | Input::Wake => Answered { id: None, recall: false },
     }
 }
