@@ -44,6 +44,12 @@ pub enum Act {
     Crash,
     /// The granter is asked to stop, and starts again later.
     Stop,
+    /// The granter dies, and its disk shows what it held so many successful writes before: beyond what is
+    /// assumed of it (A4).
+    RollBack { writes: usize },
+    /// Nothing gets through on one way for so long. A network that keeps order delivers it then; the other
+    /// kind has lost it.
+    Part { link: Link, lasts: u64 },
     /// From now on messages that match fare so.
     Rule(Rule),
 }
@@ -64,6 +70,7 @@ impl Act {
             | Self::Clock { node, .. }
             | Self::Cut { node }
             | Self::Replace { node, .. }
+            | Self::Part { link: Link::ToGranter(node) | Link::ToHolder(node), .. }
             | Self::Rule(Rule { link: Link::ToGranter(node) | Link::ToHolder(node), .. }) => {
                 Some(node)
             }
@@ -71,6 +78,7 @@ impl Act {
             | Self::PauseGranter { .. }
             | Self::ClockGranter { .. }
             | Self::Crash
+            | Self::RollBack { .. }
             | Self::Stop => None,
         }
     }

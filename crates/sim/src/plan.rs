@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::act::{Act, ClockAct, Lease, WaitFor, Want};
+use crate::act::{Act, ClockAct, Lease, Link, WaitFor, Want};
 use crate::options::{BILLION, ClockPlan, EnclavePlan, Options, Role, draw_rate};
 use crate::rng::Rng;
 
@@ -74,7 +74,24 @@ impl<'a> Drawing<'a> {
             }
         }
         self.use_leases();
+        self.part();
         self.acts
+    }
+
+    /// In some worlds messages get through one way and not the other, now and then.
+    fn part(&mut self) {
+        if !self.rng.chance(25) {
+            return;
+        }
+        for _ in 0..self.rng.between(1, 3) {
+            let at = self.rng.below(self.options.hostile);
+            let node = usize::try_from(self.rng.below(self.clocks.len() as u64)).expect("an index");
+            let link =
+                if self.rng.chance(50) { Link::ToGranter(node) } else { Link::ToHolder(node) };
+            let lasts = self.rng.between(1, self.options.scale);
+            self.acts.push(Timed { at, act: Act::Part { link, lasts } });
+        }
+        self.acts.sort_by_key(|timed| timed.at);
     }
 
     /// Acts under leases, at any moment.

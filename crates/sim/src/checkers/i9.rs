@@ -5,6 +5,7 @@ use tlease_core::holder::Hold;
 use tlease_core::message::{Op, Request, ToGranter};
 
 use super::Claim;
+use crate::world::Effect;
 use crate::world::node::{Guard, Seen};
 
 pub(crate) const CLAIM: Claim =
@@ -13,6 +14,14 @@ pub(crate) const CLAIM: Claim =
 pub(crate) fn opens(seen: &Seen, hold: &Hold) -> Result<(), String> {
     match seen.guard {
         Guard::Closed => Err(format!("a closed guard opens again: {hold:?}")),
+        Guard::NotYet | Guard::Open(_) | Guard::Suspended => Ok(()),
+    }
+}
+
+/// An effect becomes visible.
+pub(crate) fn acts(seen: &Seen, effect: &Effect) -> Result<(), String> {
+    match seen.guard {
+        Guard::Closed => Err(format!("its guard is closed, and it acts: {effect:?}")),
         Guard::NotYet | Guard::Open(_) | Guard::Suspended => Ok(()),
     }
 }

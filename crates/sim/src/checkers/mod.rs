@@ -115,12 +115,14 @@ pub(crate) struct Checkers {
     pub(crate) bulk: i14::Bulk,
     /// When the granter's present life began.
     pub(crate) born: u64,
+    /// When the granter is asked next whether it serves.
+    pub(crate) ask_at: u64,
 }
 
 impl Checkers {
     /// The granter begins a new life and knows of no leases.
     pub(crate) fn new_life(&mut self, now: u64) {
-        self.born = now;
+        (self.born, self.ask_at) = (now, now);
         self.witness.new_life();
         self.recalled.new_life();
         self.promised.new_life();

@@ -41,6 +41,7 @@ impl Witness {
 
     pub(crate) fn happened(&mut self, name: u64, event: &Event) -> Step {
         let lease = (name, event.fence);
+        self.serving |= matches!(event.reason, EventReason::Granted | EventReason::Offered);
         match event.reason {
             EventReason::Granted | EventReason::Offered if self.live.insert(lease) => Step::Began,
             EventReason::Granted | EventReason::Offered => Step::Went,

@@ -30,6 +30,12 @@ drivers! {
     FailureReportedAsDone => "disk.rs", ["I6"], 100;
     /// A holder checks, and then acts, whatever comes in between.
     ActOutsideGuard => "cpu.rs", ["I4", "I8"], 2_500;
+    /// The guard does not see that its lease is revoked meanwhile.
+    RevocationUnseen => "cpu.rs", ["I9"], 800;
+    /// A commit leaves no time between its clock reading and its effect.
+    NoCommitMargin => "cpu.rs", ["I8"], 2_500;
+    /// A resource admits whatever fence a write names.
+    ResourceIgnoresFences => "resource.rs", ["I7"], 800;
     /// The publication of the timekeeper that is most advanced counts, whatever its segment.
     MostAdvancedKeeper => "enclave/mod.rs", ["I2", "I19"], 400;
     /// What a timekeeper published is taken for the present.

@@ -10,7 +10,7 @@ use super::clock::Interrupted;
 use super::node::Guard;
 use super::{Event, World};
 use crate::act::Lease;
-use crate::checkers::{i4, i8};
+use crate::checkers::{i4, i8, i9};
 use crate::options::Transactions;
 use crate::trace::{What, is_shared};
 use crate::world::Effect;
@@ -51,6 +51,8 @@ enum Step {
 /// How long before its deadline a lease lets nothing pass any more: the shipped default. Covers the time
 /// from the clock reading to the end of the transaction (A6).
 const COMMIT_MARGIN: u64 = 50_000;
+/// Percent of commits during which the lease is given back.
+const REVOCATIONS: u64 = 10;
 /// The tries of one commit.
 const TRIES_MAX: u32 = 3;
 
@@ -70,10 +72,15 @@ impl World {
             self.at(end.max(self.now), Event::Look);
         }
         if !self.healed && self.draws.cpu.chance(self.options.commits_at_end) {
-            let ahead = self.draws.cpu.pick(&[1_000, 52_000, 60_000, 1_000_000]);
-            let ahead = self.draws.cpu.between(0, ahead);
-            let when = end.saturating_sub(ahead).max(self.now);
-            self.at(when, Event::Commit(node, handle));
+            let ahead = self.draws.cpu.pick(&[1_500, 52_000, 60_000, 1_000_000]);
+            // As long as a guarded section takes: several, so that one has its clock reading before the
+            // end and its effect after it, if it is let.
+            let times = if ahead == 1_500 { 6 } else { 1 };
+            for _ in 0..times {
+                let ahead = self.draws.cpu.between(0, ahead);
+                let when = end.saturating_sub(ahead).max(self.now);
+                self.at(when, Event::Commit(node, handle));
+            }
         }
     }
 
@@ -97,6 +104,11 @@ impl World {
         };
         self.sections.insert(self.last_section, section);
         self.next_instruction(self.last_section);
+        if !self.healed && self.draws.cpu.chance(REVOCATIONS) {
+            // Another thread gives the lease back meanwhile.
+            let when = self.now + self.draws.cpu.between(1, 4_000);
+            self.at(when, Event::Release(node, handle));
+        }
     }
 
     fn next_instruction(&mut self, number: u64) {
@@ -170,7 +182,8 @@ impl World {
             return Err(Stopped::Refused("commit refused: not held"));
         };
         // A word that was read and then written by another core: the transaction aborts.
-        let conflict = section.read.is_some_and(|(version, _)| version != seen.version)
+        let rewritten = section.read.is_some_and(|(version, _)| version != seen.version);
+        let conflict = (rewritten && !planted!(self.planted, RevocationUnseen))
             || (section.marker != 0 && section.marker != node.disruptions + 1);
         if conflict {
             return Err(Stopped::Aborted);
@@ -195,7 +208,8 @@ impl World {
             Step::Monotonic => Step::Raw,
             Step::Raw => {
                 let (_, hold) = section.read.expect("the record was read");
-                if !node.clock.passes(&node.hand, &hold, COMMIT_MARGIN, now) {
+                let margin = if planted!(self.planted, NoCommitMargin) { 0 } else { COMMIT_MARGIN };
+                if !node.clock.passes(&node.hand, &hold, margin, now) {
                     return Err(Stopped::Refused("commit refused: over or suspect"));
                 }
                 Step::Boot
@@ -221,6 +235,7 @@ impl World {
             mode: hold.mode,
         };
         let in_time = i8::in_time(&effect, seen.anchored_at, &hold);
+        let held = i9::acts(seen, &effect);
         let in_order = self.checkers.effects.happened(&effect);
         self.effects.push(effect);
         self.tell_with_hands(|| What::Effect {
@@ -230,6 +245,7 @@ impl World {
             shared: is_shared(effect.mode),
         });
         self.count("committed", 1);
+        self.judge(i9::CLAIM, held);
         self.judge(i8::CLAIM, in_time);
         self.judge(i8::CLAIM, in_order);
         if self.now >= self.granter_paused && self.is_serving() {

@@ -20,11 +20,21 @@ pub(crate) struct Disk {
     pub(crate) under_way: Option<(PersistId, Record)>,
     /// Whether the present life was made durable.
     born: bool,
+    /// Every record that was written, for a disk that is rolled back.
+    written: Vec<Record>,
 }
 
 impl Disk {
     pub(crate) const fn empty() -> Self {
-        Self { may_hold: Vec::new(), under_way: None, born: false }
+        Self { may_hold: Vec::new(), under_way: None, born: false, written: Vec::new() }
+    }
+
+    /// It shows what it held so many writes before, if there were as many.
+    pub(crate) fn roll_back(&mut self, writes: usize) {
+        let older = self.written.len().checked_sub(writes + 1);
+        if let Some(record) = older.and_then(|index| self.written.get(index)) {
+            self.may_hold = vec![*record];
+        }
     }
 
     /// Every record that a next life might find.
@@ -87,6 +97,7 @@ impl World {
             return self.feed_granter(Input::PersistFailed(id));
         }
         self.disk.may_hold = vec![record];
+        self.disk.written.push(record);
         self.feed_granter(Input::Persisted(id));
         if !self.disk.born && self.granter.is_some() {
             self.disk.born = true;

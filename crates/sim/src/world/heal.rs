@@ -91,7 +91,8 @@ impl World {
     }
 
     pub(crate) fn release_now(&mut self, node: usize, handle: Handle) {
-        if self.nodes[node].leases.get(&handle).is_some_and(|seen| !seen.ended) {
+        let runs = self.now >= self.nodes[node].paused;
+        if runs && self.nodes[node].leases.get(&handle).is_some_and(|seen| !seen.ended) {
             self.feed(node, Input::Release { handle });
         }
     }

@@ -49,7 +49,9 @@ impl World {
     /// Whether the granter makes new grants, and can have told of all that it did.
     pub(crate) fn is_serving(&mut self) -> bool {
         let watched = self.granter.is_some() && self.checkers.witness.watching;
-        if watched && !self.checkers.witness.serving {
+        // A granter that waits after a restart is asked now and then; its first new grant tells as well.
+        if watched && !self.checkers.witness.serving && self.now >= self.checkers.ask_at {
+            self.checkers.ask_at = self.now + self.options.scale / 400;
             let status = self.status();
             self.checkers.witness.serving = status.is_some_and(|status| status.wait_left.is_none());
         }

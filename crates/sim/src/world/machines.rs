@@ -109,6 +109,7 @@ impl World {
             self.judge(i14::CLAIM, agreed);
         }
         self.tell_hold(index, handle, &hold);
+        self.write_late(name, &hold);
         self.commit_at_the_end(index, handle, end);
     }
 

@@ -23,7 +23,7 @@ use tlease_core::identity::{AskId, Peer, SessionId};
 use tlease_core::message::{FromGranter, ToGranter};
 use tlease_core::{Fence, Name};
 
-use crate::act::{Lease, Rule};
+use crate::act::{Lease, Link, Rule};
 use crate::checkers::{Checkers, Claim, i17};
 use crate::options::Options;
 use crate::plan::{Plan, Timed};
@@ -60,6 +60,8 @@ pub struct World {
     disk: Disk,
     conns: Vec<Conn>,
     rules: Vec<Rule>,
+    /// Ways on which nothing gets through, and until when.
+    parted: Vec<(Link, u64)>,
     nodes: Vec<Node>,
     last_handle: u64,
     checkers: Checkers,
@@ -174,6 +176,7 @@ impl World {
             disk: Disk::empty(),
             conns: Vec::new(),
             rules: Vec::new(),
+            parted: Vec::new(),
             nodes,
             last_handle: 0,
             checkers: Checkers::default(),

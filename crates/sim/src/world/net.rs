@@ -63,6 +63,10 @@ impl World {
             }
             return;
         }
+        let opens = self.parted_until(Link::ToGranter(node));
+        if opens > self.now && self.loses_order() {
+            return self.count("lost in a partition", 1);
+        }
         if self.loses_order() {
             for _ in 0..self.copies() {
                 let when = self.now + self.delay();
@@ -71,7 +75,7 @@ impl World {
             return;
         }
         let after = self.conns[index].to_granter.back().map_or(0, |(when, _)| *when);
-        let when = after.max(self.now + self.delay());
+        let when = after.max(self.now + self.delay()).max(opens);
         self.conns[index].to_granter.push_back((when, message));
         self.at(when, Event::ToGranter(index));
     }
@@ -86,6 +90,10 @@ impl World {
             }
             return;
         }
+        let opens = self.parted_until(Link::ToHolder(node));
+        if opens > self.now && self.loses_order() {
+            return self.count("lost in a partition", 1);
+        }
         if self.loses_order() {
             for _ in 0..self.copies() {
                 let when = self.now + self.delay();
@@ -94,7 +102,7 @@ impl World {
             return;
         }
         let after = self.conns[index].to_holder.back().map_or(0, |(when, _)| *when);
-        let when = after.max(self.now + self.delay());
+        let when = after.max(self.now + self.delay()).max(opens);
         self.conns[index].to_holder.push_back((when, message));
         self.at(when, Event::ToHolder(index));
     }
@@ -242,6 +250,14 @@ impl World {
         let rule = self.rules.iter_mut().find(matches)?;
         rule.times -= 1;
         Some(rule.delays.clone())
+    }
+
+    /// When something gets through again on this way.
+    fn parted_until(&mut self, link: Link) -> u64 {
+        let (now, healed) = (self.now, self.healed);
+        self.parted.retain(|(_, until)| *until > now && !healed);
+        let of_link = self.parted.iter().filter(|(parted, _)| *parted == link);
+        of_link.map(|(_, until)| *until).max().unwrap_or(0)
     }
 
     fn loses_order(&self) -> bool {

@@ -1,5 +1,6 @@
 //! A resource outside of memory: it cannot know whether a lease is valid, and refuses old fences.
 
+use tlease_core::holder::Hold;
 use tlease_core::{Fence, FenceGate, Mode};
 
 use super::{Event, World};
@@ -33,9 +34,19 @@ impl World {
         self.at(self.now + delay, Event::WriteArrives(write));
     }
 
+    /// A user who has just got a lease writes under it, soon or long after it is over.
+    pub(crate) fn write_late(&mut self, name: u64, hold: &Hold) {
+        if !self.healed && self.draws.cpu.chance(self.options.commits_at_end / 2) {
+            let later = self.now + self.draws.cpu.between(0, hold.term.as_nanos() * 2);
+            let write = Write { name, fence: hold.fence, mode: hold.mode };
+            self.at(later, Event::WriteArrives(write));
+        }
+    }
+
     pub(crate) fn write_arrives(&mut self, write: Write) {
         let resource = self.resources.entry(write.name).or_default();
         let admitted = resource.gate.admit(write.fence, write.mode).is_ok();
+        let admitted = admitted || planted!(self.planted, ResourceIgnoresFences);
         self.tell_with_hands(|| What::Write {
             name: write.name,
             fence: write.fence.get(),

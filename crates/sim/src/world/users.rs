@@ -67,6 +67,11 @@ impl World {
                     self.crash();
                 }
             }
+            Act::RollBack { writes } => {
+                self.crash();
+                self.disk.roll_back(*writes);
+            }
+            Act::Part { link, lasts } => self.parted.push((*link, self.now + lasts)),
             Act::Stop => {
                 if self.granter.is_some() && self.now >= self.granter_paused {
                     self.feed_granter(granter::Input::Stop);
