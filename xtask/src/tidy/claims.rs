@@ -75,7 +75,10 @@ impl<'a> Row<'a> {
                 self.cited(tree, self.cells[1]).into_iter().for_each(&mut find);
                 self.shown(tree, self.cells[2]).into_iter().for_each(&mut find);
                 self.specified(tree, self.cells[SPECIFIED]).into_iter().for_each(&mut find);
-                self.cited(tree, self.cells[4]).into_iter().for_each(&mut find);
+                // What no world has, no checker of worlds can see.
+                if self.cells[4].strip_prefix("no: ").is_none() {
+                    self.cited(tree, self.cells[4]).into_iter().for_each(&mut find);
+                }
             }
             _ => self.shown(tree, self.cells[1]).into_iter().for_each(&mut find),
         }
@@ -287,6 +290,14 @@ mod tests {
             ["I1 names I1_HandIsFast, which is not in spec/Lease.tla"]
         );
         assert_eq!(findings(&with("no")).len(), 2);
+    }
+
+    #[test]
+    fn a_checker_is_named_or_it_is_said_why_there_can_be_none() {
+        let with =
+            |cell: &str| SOUND.replace("| not yet | not yet |", &format!("| not yet | {cell} |"));
+        assert_eq!(findings(&with("no: worlds have none")), [""; 0]);
+        assert_eq!(findings(&with("none")), ["I1: name a file or say `not yet`: none"]);
     }
 
     #[test]
