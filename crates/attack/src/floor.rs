@@ -21,6 +21,27 @@ pub enum Clocks {
     Three,
 }
 
+/// The counter, read after everything before it has executed: the least that any check costs that reads it. `None` where
+/// there is none.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[must_use]
+pub fn fenced_counter() -> Option<u64> {
+    // WHY: the intrinsic is unsafe only for CPUs without SSE2.
+    // SAFETY: SSE2 is part of x86-64.
+    unsafe { std::arch::x86_64::_mm_lfence() };
+    // WHY: the intrinsic is unsafe only for CPUs without RDTSC.
+    // SAFETY: RDTSC is part of x86-64.
+    Some(unsafe { std::arch::x86_64::_rdtsc() })
+}
+
+/// `None`: no profile reads a counter here.
+#[cfg(not(target_arch = "x86_64"))]
+#[must_use]
+pub const fn fenced_counter() -> Option<u64> {
+    None
+}
+
 impl Floor {
     /// `None` without transactions or without a vDSO.
     #[must_use]

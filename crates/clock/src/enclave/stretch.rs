@@ -12,6 +12,8 @@ use super::line::{Ahead, Line};
 pub struct Stretch {
     segment: Segment,
     ahead: Ahead,
+    /// The hand's upper bound less the own counter, modulo 2^64.
+    lead: u64,
     begins: Ticks,
     ends: Ticks,
 }
@@ -33,7 +35,8 @@ impl Stretch {
         let ahead = line.charge(reach)?;
         // So that no reading before the end overflows.
         ahead.hand.0.checked_add(ends.0.checked_sub(ahead.own.0)?)?;
-        Some(Self { segment: line.segment(), ahead, begins, ends })
+        let lead = ahead.hand.0.wrapping_sub(ahead.own.0);
+        Some(Self { segment: line.segment(), ahead, lead, begins, ends })
     }
 
     /// The segment in which it reads.
@@ -52,8 +55,8 @@ impl Stretch {
         if own < self.begins || own >= self.ends {
             return Err(StretchOver::Counter);
         }
-        let since = own.0.saturating_sub(self.ahead.own.0);
-        Ok(Ticks(self.ahead.hand.0.saturating_add(since)))
+        // The bound itself is below 2^64 up to the end (see `begin`), so that one addition gives it.
+        Ok(Ticks(own.0.wrapping_add(self.lead)))
     }
 
     /// The upper bound of the hand, a constant away from the own counter.
@@ -92,5 +95,20 @@ mod tests {
         assert_eq!(stretch.upper(Ticks(100)), Ok(Ticks(510 + 64)));
         assert_eq!(stretch.upper(Ticks(1_099)), Ok(Ticks(1_509 + 64)));
         assert_eq!(stretch.upper(Ticks(1_100)), Err(StretchOver::Counter));
+    }
+
+    #[test]
+    fn a_hand_behind_or_far_ahead_of_the_own_counter_is_read_to_the_last_tick() {
+        for (hand, own) in [(500, u64::MAX - 2_000), (u64::MAX - 3_000, 100), (0, u64::MAX - 1_100)]
+        {
+            let seen = Bounds { lower: Ticks(hand), upper: Ticks(hand) };
+            let line = Line::learn(Segment(2), seen, Ticks(own - 10), Ticks(own), Skew::NONE);
+            let stretch = Stretch::begin(&line, Ticks(1_000)).expect("below 64 bits");
+            let upper = line.at(Ticks(own + 999)).expect("a place").upper;
+            assert_eq!(stretch.upper(Ticks(own + 999)), Ok(upper), "{hand} {own}");
+        }
+        let seen = Bounds { lower: Ticks(u64::MAX - 500), upper: Ticks(u64::MAX - 500) };
+        let line = Line::learn(Segment(2), seen, Ticks(90), Ticks(100), Skew::NONE);
+        assert_eq!(Stretch::begin(&line, Ticks(1_000)), None, "beyond 64 bits");
     }
 }
