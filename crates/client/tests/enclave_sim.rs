@@ -262,7 +262,7 @@ async fn no_check_after_the_term_says_valid() {
         }
         // Its end was seen, and not only the end of its segment.
         in_segment += u32::from(last == Some(Err(NotValid::Over(Loss::Expired))));
-        valid > 0 && in_segment >= 20
+        valid > 0 && in_segment >= 5
     });
     if seen.await {
         println!(
