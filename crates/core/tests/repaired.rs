@@ -630,3 +630,27 @@ fn while_nothing_is_known_of_the_moment_a_reply_does_not_call_for_another_renewa
     bench.reply(all.id, Reply::RenewedAll);
     assert!(matches!(bench.view(1), View::Valid { .. }), "the one answer is enough");
 }
+
+#[test]
+fn a_bulk_renewal_from_before_a_lease_was_held_does_not_move_it() {
+    let mut bench = holder::Bench::open();
+    bench.hold(1, exclusive("jobs"), 7);
+    bench.hold(2, exclusive("page"), 8);
+    let term = exclusive("late").term;
+    let asked = requests(&bench.want(3, exclusive("late")));
+    let offer = Reply::Offered { grant: grant(9, term), life: term };
+    let confirms = requests(&bench.reply(asked[0].id, offer));
+    // The two are renewed while the confirmation is on its way: the fingerprint is of two.
+    let sent = requests(&bench.pass(term.scaled_floor(4, 10)));
+    let all = sent.iter().find(|request| matches!(request.op, Op::RenewAll { .. }));
+    let all = all.unwrap_or_else(|| panic!("{sent:?}")).id;
+    bench.reply(confirms[0].id, Reply::Renewed(Renewed { term, tag: None, recall: None }));
+    assert!(matches!(bench.view(3), View::Valid { .. }));
+    // It is over at the granter, which confirms the other two. Nothing is known here of that moment.
+    bench.now += term.scaled_floor(7, 10).as_nanos();
+    bench.segment = 99;
+    bench.reply(all, Reply::RenewedAll);
+    bench.segment = 0;
+    assert!(matches!(bench.view(2), View::Valid { .. }), "they are renewed");
+    assert!(!matches!(bench.view(3), View::Valid { .. }), "{:?}", bench.view(3));
+}

@@ -59,6 +59,9 @@ pub(super) struct Held {
     pub(super) home: Incarnation,
     /// The request that made it: older replies do not concern it.
     pub(super) since: RequestId,
+    /// The last request that was sent when it came to be held here, by this life of the granter: bulk
+    /// renewals from before that did not count it, whenever they are answered (invariant I14).
+    pub(super) counted_from: RequestId,
     /// A renewal of this lease alone that was not answered yet.
     pub(super) renewing: Option<RequestId>,
     /// A longer term that the user asked for and has not been given yet.

@@ -150,6 +150,7 @@ impl Holder {
     fn renewed(&mut self, id: RequestId, about: About, anchor: Anchor, renewed: Renewed) {
         let About::Renew(handle) = about else { return };
         let Some(incarnation) = self.incarnation() else { return };
+        let last = RequestId(self.last_id);
         if !planted!(self.hand, ReplyRevives) {
             self.end_if_over(handle);
         }
@@ -172,6 +173,7 @@ impl Holder {
             if held.home != incarnation {
                 held.home = incarnation;
                 held.since = id;
+                held.counted_from = last;
             }
             held.extend(promise, &self.hand, &self.now);
             if renewed.recall.is_none() && renewed.term >= held.term {
@@ -219,7 +221,7 @@ impl Holder {
     /// Leases that were held, and counted, when request `id` was sent.
     fn counted_before(&self, id: RequestId) -> Vec<Handle> {
         let Some(incarnation) = self.incarnation() else { return Vec::new() };
-        let counted = |held: &Held| held.is_counted(incarnation) && held.since < id;
+        let counted = |held: &Held| held.is_counted(incarnation) && held.counted_from < id;
         self.leases
             .iter()
             .filter(|(_, lease)| lease.held().is_some_and(counted))
@@ -259,10 +261,12 @@ impl Holder {
     fn reclaimed(&mut self, id: RequestId, about: About, anchor: Anchor, tag: Tag) {
         let About::Reclaim(handle) = about else { return };
         let Some(incarnation) = self.incarnation() else { return };
+        let last = RequestId(self.last_id);
         self.end_if_over(handle);
         let Some(held) = self.leases.get_mut(&handle).and_then(Lease::held_mut) else { return };
         held.home = incarnation;
         held.since = id;
+        held.counted_from = last;
         held.tag = tag;
         held.renewing = held.renewing.filter(|newest| *newest != id);
         let downgraded = held.tagged != held.mode;
@@ -368,6 +372,7 @@ impl Holder {
             tagged: lease.acquire.mode,
             home,
             since,
+            counted_from: RequestId(self.last_id),
             renewing: None,
             longer: None,
             recall: None,

@@ -208,7 +208,7 @@ impl Holder {
         let knows_nothing = self.now.send_anchor().segment() != self.now.reading().segment();
         let asked_with_all = in_flight.is_some_and(|(id, anchor)| {
             let of_now = anchor.instant.segment() == self.now.reading().segment();
-            held.since < id && (knows_nothing || of_now && anchor.trust == Trust::Full)
+            held.counted_from < id && (knows_nothing || of_now && anchor.trust == Trust::Full)
         });
         if held.renewing.is_some() || asked_with_all {
             return false;
