@@ -21,6 +21,7 @@ use tlease_core::granter::{self, Granter};
 use tlease_core::holder::{self, Handle, View};
 use tlease_core::identity::{AskId, Peer, SessionId};
 use tlease_core::message::{FromGranter, ToGranter};
+use tlease_core::time::Span;
 use tlease_core::{Fence, Name};
 
 use crate::act::{Lease, Link, Rule};
@@ -57,6 +58,8 @@ pub struct World {
     granter_clock: Clock,
     granter_paused: u64,
     granter_wake: Option<u64>,
+    /// After how long the granter asked to be woken last.
+    granter_asked: Option<Span>,
     disk: Disk,
     conns: Vec<Conn>,
     rules: Vec<Rule>,
@@ -173,6 +176,7 @@ impl World {
             granter_clock: Clock::begin(&options.granter_clock, 0, planted),
             granter_paused: 0,
             granter_wake: None,
+            granter_asked: None,
             disk: Disk::empty(),
             conns: Vec::new(),
             rules: Vec::new(),
