@@ -26,7 +26,7 @@ fn broken(seed: u64) -> Plan {
 fn a_failing_plan_shrinks_to_a_few_acts_that_fail_for_the_same_reason() {
     let run = |plan: &Plan| World::new(plan.clone()).run();
     let mut shrunk_any = 0;
-    for seed in 0..8 {
+    for seed in 0..24 {
         let plan = broken(seed);
         let Err(violation) = run(&plan).verdict else { continue };
         let small = shrink(&plan, 2_000, run).expect("it fails");

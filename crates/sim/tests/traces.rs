@@ -81,6 +81,10 @@ fn outsider(lines: &str) -> Result<usize, String> {
             let until = number(hold, "sent") + number(hold, "term");
             let (fence, shared) = (number(hold, "fence"), hold["shared"] == true);
             holds.retain(|_, (until, ..)| *until > at);
+            // An answer that comes when the lease is over opens nothing.
+            if until <= at {
+                continue;
+            }
             for ((other_name, other), (_, its, it_shares)) in &holds {
                 let excludes = !(shared && *it_shares);
                 if *other_name == name && *other != node && excludes {

@@ -42,7 +42,8 @@ pub(crate) fn check(
     let of_recall = answered.recall.then_some(stamps.now);
     seen.anchors.extend(of_request.into_iter().chain(of_recall));
     let legitimate = seen.anchors.contains(&hold.anchor);
-    let taken = stamps.all.iter().rfind(|(stamp, _)| *stamp == hold.anchor);
+    // The first time that it was shown: by then its hand had come so far.
+    let taken = stamps.all.iter().find(|(stamp, _)| *stamp == hold.anchor);
     match taken {
         Some((_, at)) if legitimate => {
             seen.anchored_at = *at;
