@@ -433,7 +433,10 @@ Ask(h, x, about, fence, mode, term) ==
 CanAsk(x, times) == x.next + times - 1 <= Asks
 
 AskAcquire(h, x) == Ask(h, x, "Acquire", 0, x.mode, x.term)
-AskRenew(h, x, longer) == Ask(h, x, "Renew", x.fence, x.mode, longer)
+\* A lease of another life of the granter is signed anew, for the term that it has.
+AskRenew(h, x, longer) ==
+    LET unsigned == x.st = "Held" /\ x.home # x.epoch.inc
+    IN  Ask(h, x, "Renew", x.fence, x.mode, IF unsigned /\ longer = 0 THEN x.term ELSE longer)
 
 \* Ends the wish or the lease.  `gone` is the highest fence that is over for good here.
 Ended(x) ==

@@ -126,7 +126,13 @@ Following ==
 Delivery ==
     Calm /\ \E m \in net :
         \/ GranterReceives(m) /\ Is([op |-> "GranterReceives", input |-> TRUE, m |-> m])
-        \/ HolderReceives(m) /\ IsOf(m.h, [op |-> "HolderReceives", input |-> TRUE, m |-> m])
+        \* With the answer to a reclaim, the code asks for the longer term that its user wants by then.
+        \/ /\ ~(m.op = "Reclaimed" /\ code.longer[m.h] > 0)
+           /\ HolderReceives(m) /\ IsOf(m.h, [op |-> "HolderReceives", input |-> TRUE, m |-> m])
+
+\* While a lease is reclaimed, the code renews it only if it has become suspect.
+IsReclaiming(h) ==
+    holder[h].st = "Held" /\ holder[h].home # holder[h].epoch.inc /\ holder[h].left > 0
 
 Using ==
     Calm /\ \E h \in Holders :
@@ -135,6 +141,7 @@ Using ==
                 /\ IsOf(h, [op |-> "Wish", input |-> TRUE, h |-> h, mode |-> mode, term |-> term])
         \/ \E longer \in Lengths(h) :
             /\ code.longer[h] > 0 => longer > 0
+            /\ ~IsReclaiming(h)
             /\ AskToRenew(h, longer)
             /\ IsOf(h, [op |-> "AskToRenew", input |-> TRUE, h |-> h, longer |-> longer])
 

@@ -1,5 +1,7 @@
 //! A holder, its clock, and the guard of its lease.
 
+use std::collections::BTreeMap;
+
 use tlease_core::Mode;
 use tlease_core::holder::{Change, Handle, Hold, Holder, Input, Output, Renewal, View};
 use tlease_core::identity::{Epoch, Peer, RequestId, Secret, SessionId};
@@ -26,6 +28,8 @@ pub(crate) struct Node {
     /// What the guard was told last.
     guard: Option<Hold>,
     sent: u64,
+    /// When it sent what was not answered on this connection, by its only source.
+    asked: BTreeMap<u64, u64>,
     /// Releases and withdrawals that were not answered yet.
     leaves: Vec<(RequestId, Reply)>,
     /// A recall that was not delivered.
@@ -47,6 +51,7 @@ impl Node {
             is_ended: true,
             guard: None,
             sent: 0,
+            asked: BTreeMap::new(),
             leaves: Vec::new(),
             recall: None,
         }
@@ -94,8 +99,27 @@ impl Node {
         self.feed(Input::Renew { handle: Handle(u64::MAX), term: None })
     }
 
+    /// Takes a message in.
+    ///
+    /// The specification knows no pause between renewals in vain: if one began, it is over at once.
     pub(crate) fn receive(&mut self, message: FromGranter) -> Vec<Flying> {
-        self.feed(Input::Received(message))
+        let mut may_be_vain = false;
+        if let FromGranter::Reply { id, reply, .. } = &message {
+            self.asked.remove(&id.0);
+            may_be_vain = matches!(reply, Reply::Renewed(_));
+        }
+        let sent = self.feed(Input::Received(message));
+        let view = self.holder.view(self.handle, self.now());
+        let waits = sent.is_empty() && matches!(view, Some(View::Pending | View::Suspect));
+        if may_be_vain && waits && !self.is_link_late() {
+            return self.feed(Input::Wake);
+        }
+        sent
+    }
+
+    /// Whether a wake-up might give the connection up, which the specification does not.
+    fn is_link_late(&self) -> bool {
+        self.asked.values().any(|asked| self.fast - asked >= 4 * seen::TICK)
     }
 
     /// Takes in what must change nothing.
@@ -115,6 +139,7 @@ impl Node {
     pub(crate) fn connect(&mut self, peer: Peer) -> ToGranter {
         self.peer = Some(peer);
         self.leaves.clear();
+        self.asked.clear();
         let outputs: Vec<Output> = self.holder.handle(self.now(), Input::Connected).collect();
         let mut open = None;
         for output in outputs {
@@ -212,6 +237,7 @@ impl Node {
                     assert!(!open, "released before its guard was closed (I9): {request:?}");
                 }
                 self.sent = request.id.0;
+                self.asked.insert(self.sent, self.fast);
                 return Some(wire::request(request));
             }
             Output::Hold { hold, .. } => self.guard = Some(hold),
