@@ -235,4 +235,4 @@ const ACTS: &str = "3";
 /// Exits a second on each thread, beside preemptions.
 const EXITS: &str = "25";
 /// On a machine that is busy with much else, enclaves that spin take their time.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(120);
