@@ -18,7 +18,7 @@ use tlease_clock::LeaseCell;
 use tlease_clock::enclave::KeeperClock;
 use tlease_clock::stay::Thread;
 use tlease_core::fence::{Fence, Mode};
-use tlease_core::holder::{Change, Handle, Holder, Input, Output, Renewal, View, WakeReason};
+use tlease_core::holder::{Change, Handle, Holder, Input, Output, Renewal, View};
 use tlease_core::identity::{Secret, SessionId};
 use tlease_core::message::{Acquire, Wait};
 use tlease_core::name::Name;
@@ -50,8 +50,6 @@ struct Desk {
     /// The fence that the cell holds.
     fence: Option<Fence>,
     is_open: bool,
-    /// The holder's renewals were in vain, and it waits to be woken for the next.
-    asks_again: bool,
     changes: Vec<Change>,
 }
 
@@ -81,7 +79,6 @@ impl Desk {
             decoder: FrameDecoder::default(),
             fence: None,
             is_open: false,
-            asks_again: false,
             changes: Vec::new(),
         };
         desk.tell(Input::Connected)?;
@@ -162,10 +159,11 @@ impl Desk {
     }
 
     /// Waits for bytes of the granter, and takes in what they say.
+    ///
+    /// There is no time in here to wake the holder by: it is woken before each wait, so that nothing that
+    /// it has put off is waited for.
     fn listen(&mut self) -> Outcome<()> {
-        if core::mem::take(&mut self.asks_again) {
-            self.tell(Input::Wake)?;
-        }
+        self.tell(Input::Wake)?;
         let mut bytes = [0; 4096];
         let count = self.session.read(&mut bytes)?;
         if count == 0 {
@@ -215,10 +213,8 @@ impl Desk {
             Output::Opened(_) => self.is_open = true,
             Output::NotOpened(refusal) => return Err(refusal.to_string().into()),
             Output::Reconnect => return Err("the granter does not answer".into()),
-            // There is no time in here to wait by: before it waits for the granter, it asks again.
-            Output::WakeAt { reason: WakeReason::Suspect, .. } => self.asks_again = true,
-            // It looks whenever it does something.
-            Output::WakeAt { reason: WakeReason::Lease | WakeReason::Answer, .. } => {}
+            // It is woken before it waits for the granter.
+            Output::WakeAt { .. } => {}
         }
         Ok(())
     }
