@@ -215,6 +215,7 @@ pub enum WakeReason {
     /// An answer is overdue.
     Answer,
     /// Renewals of suspect leases were in vain, and are to be tried again. No use before: the shell need
-    /// not wake the machine for users who look at such a lease meanwhile.
+    /// not wake the machine for users who look at such a lease meanwhile. A wake-up that is due earlier,
+    /// for whatever reason, stands for this one too, which is then not asked for.
     Suspect,
 }
