@@ -117,6 +117,8 @@ mutants! {
     PartialBulkMovesAll,
     /// A recall changes nothing.
     RecallIgnored,
+    /// Whoever looks at a recalled lease decides anew what ends it, and not by what its guard was told.
+    LimitAtEachLook,
     /// A lease that is being downgraded stays exclusive until the granter answers.
     DowngradeAtReply,
     /// A lease is judged by the moment of the last input, not by the moment at which it is asked for.

@@ -6,7 +6,7 @@ mod support;
 use support::holder::{changes, fence, grant, name, ops, requests};
 use support::{exclusive, granter, holder, shared};
 use tlease_core::granter::{Input as ToGranterMachine, Limits, Past};
-use tlease_core::holder::{Change, Ending, Handle, Holder, Input, Output, Renewal, View};
+use tlease_core::holder::{Change, Ending, Handle, Hold, Holder, Input, Output, Renewal, View};
 use tlease_core::identity::RequestId;
 use tlease_core::message::{
     Acquire, Answer, Ask, Force, FromGranter, Op, Recall, Reclaim, Renewed, Reply, Tag, Wait,
@@ -209,6 +209,30 @@ fn a_grace_that_a_break_made_unmeasurable_gives_way_to_the_next_that_is_heard_of
     let again = requests(&bench.feed(Input::Renew { handle: Handle(1), term: None }));
     bench.reply(again[0].id, Reply::Renewed(renewed));
     assert_eq!(bench.view(1), View::Recalled { at_least: Span::from_millis(100) });
+}
+
+#[test]
+fn a_grace_that_a_clock_fell_back_behind_is_usable_for_neither_guard_nor_user() {
+    let mut bench = holder::Bench::open();
+    bench.hold(1, exclusive("jobs"), 7);
+    bench.now += Span::from_secs(1).as_nanos();
+    let anchor = bench.moment().send_anchor();
+    let told = bench.feed(recalled("jobs", 7, Span::from_secs(3), Force::Grace));
+    // What the guard goes by from here on.
+    let hold = last_hold(&told);
+    assert_eq!((hold.anchor, hold.term), (anchor, Span::from_secs(3)));
+    bench.now -= Span::from_millis(500).as_nanos();
+    assert_eq!(bench.view(1), View::Suspect);
+    // A renewal is asked for, and grants the grace anew.
+    let outputs = bench.feed(Input::Wake);
+    assert_eq!(changes(&outputs), [Change::Suspect]);
+    assert_eq!(bench.view(1), View::Suspect);
+    let recall = Recall { until: Span::from_secs(2), force: Force::Grace };
+    let renewed = Renewed { term: Span::from_secs(2), tag: None, recall: Some(recall) };
+    let outputs = bench.reply(requests(&outputs)[0].id, Reply::Renewed(renewed));
+    let hold = last_hold(&outputs);
+    assert_eq!((hold.anchor, hold.term), (bench.moment().send_anchor(), Span::from_secs(2)));
+    assert_eq!(bench.view(1), View::Recalled { at_least: Span::from_secs(2) });
 }
 
 #[test]
@@ -581,6 +605,14 @@ fn renewed_for(reply: Reply) -> Span {
     renewed.term
 }
 
+fn last_hold(outputs: &[Output]) -> Hold {
+    let hold = |output: &Output| {
+        let Output::Hold { hold, .. } = output else { return None };
+        Some(*hold)
+    };
+    outputs.iter().rev().find_map(hold).unwrap_or_else(|| panic!("no hold: {outputs:?}"))
+}
+
 fn recalled(of: &str, number: u64, until: Span, force: Force) -> Input {
     let recall = Recall { until, force };
     Input::Received(FromGranter::Recalled { name: name(of), fence: fence(number), recall })
@@ -593,6 +625,10 @@ fn the_bugs_are_noticed_when_they_are_planted_again() {
     use tlease_core::Mutant;
 
     dies(Mutant::BreakHidesExpiry, what_was_over_before_a_break_is_not_suspect_after_it);
+    dies(
+        Mutant::LimitAtEachLook,
+        a_grace_that_a_clock_fell_back_behind_is_usable_for_neither_guard_nor_user,
+    );
     dies(Mutant::DowngradeAtReply, a_downgrade_whose_answer_was_lost_is_asked_for_again);
     dies(Mutant::PromiseNotKept, a_record_that_is_written_together_with_a_grant_covers_it);
     dies(

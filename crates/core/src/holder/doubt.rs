@@ -45,6 +45,7 @@ impl Holder {
             if !planted!(self.hand, DoubtKeepsLeases) {
                 held.promise.anchor.trust = Trust::Lost;
             }
+            held.settle(&self.hand, &self.now);
             held.told = Told::Suspect;
             held.renewing = None;
             if !planted!(self.hand, DoubtKeepsLeases) {

@@ -69,10 +69,20 @@ pub(super) struct Held {
     /// Until when acts are allowed if it was recalled: counts from the receipt of the recall. A
     /// matter of politeness, not of safety.
     pub(super) recall: Option<Promise>,
+    /// Which of the two the guard goes by, and so whoever asks.
+    pub(super) limit: Limit,
     pub(super) told: Told,
     /// Whether somebody was told that it is over who asked between two inputs. It stays over, whatever
     /// the clock shows at the next one (invariant I12).
     pub(super) seen_over: Cell<bool>,
+}
+
+/// What ends acts first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    Promise,
+    /// What a recall leaves of it.
+    Grace,
 }
 
 /// A term that counts from an anchor.
@@ -150,35 +160,67 @@ impl Held {
     /// Takes in a renewal. A promise that reaches less far than the last one changes nothing.
     pub(super) fn extend(&mut self, promise: Promise, hand: &FastHand, now: &Now<FastInstant>) {
         self.promise = self.promise.later(promise, hand, now);
+        self.settle(hand, now);
     }
 
-    /// What is left of it for acts: of the promise, and of the grace if it is recalled.
+    /// Decides anew what ends acts first, and says whether that changed: then the guard must be told.
+    ///
+    /// A grace that cannot be measured any more stays the limit: it has not become longer. One that can
+    /// be says nothing of a promise that cannot.
+    pub(super) fn settle(&mut self, hand: &FastHand, now: &Now<FastInstant>) -> bool {
+        let grace = self.recall.map(|grace| grace.remaining(hand, now));
+        let limit = match (self.promise.remaining(hand, now), grace) {
+            (Remaining::AtLeast(promised), Some(Remaining::AtLeast(grace))) if grace < promised => {
+                Limit::Grace
+            }
+            (Remaining::AtLeast(_), Some(Remaining::Over)) => Limit::Grace,
+            (Remaining::AtLeast(_), Some(Remaining::Unknown))
+            | (Remaining::Unknown, Some(Remaining::Over | Remaining::Unknown)) => self.limit,
+            (Remaining::AtLeast(_) | Remaining::Unknown, Some(Remaining::AtLeast(_)) | None)
+            | (Remaining::Over, _) => Limit::Promise,
+        };
+        let limit = match self.promise.anchor.trust {
+            Trust::Full => limit,
+            Trust::Lost => Limit::Promise,
+        };
+        core::mem::replace(&mut self.limit, limit) != limit
+    }
+
+    /// Gives up a grace that cannot be measured any more: the granter grants it anew.
+    pub(super) fn forget_unmeasurable_grace(&mut self, hand: &FastHand, now: &Now<FastInstant>) {
+        self.recall = self.recall.filter(|g| g.remaining(hand, now) != Remaining::Unknown);
+        self.settle(hand, now);
+    }
+
+    /// What is left of it for acts: of the promise, or of the grace if that ends first. Of the very one
+    /// that the guard goes by, so that no clock makes the two disagree.
     pub(super) fn remaining(&self, hand: &FastHand, now: &Now<FastInstant>) -> Remaining {
         if self.seen_over.get() {
             return Remaining::Over;
         }
-        self.allowed(hand, now).remaining(hand, now)
+        planted!(hand, LimitAtEachLook => {
+            let mut looked_at = self.clone();
+            looked_at.limit = Limit::Promise;
+            looked_at.settle(hand, now);
+            return looked_at.allowed().remaining(hand, now);
+        });
+        self.allowed().remaining(hand, now)
     }
 
     /// What the guard needs; `None` if it must not pass.
-    pub(super) fn hold(&self, hand: &FastHand, now: &Now<FastInstant>) -> Option<Hold> {
-        let Promise { anchor: Anchor { instant: anchor, trust }, term } = self.allowed(hand, now);
+    pub(super) fn hold(&self) -> Option<Hold> {
+        let Promise { anchor: Anchor { instant: anchor, trust }, term } = self.allowed();
         match trust {
             Trust::Full => Some(Hold { fence: self.fence, mode: self.mode, anchor, term }),
             Trust::Lost => None,
         }
     }
 
-    /// Acts are allowed while this lasts: the promise, or what a recall leaves of it.
-    fn allowed(&self, hand: &FastHand, now: &Now<FastInstant>) -> Promise {
-        let Some(recall) = &self.recall else { return self.promise };
-        match (self.promise.remaining(hand, now), recall.remaining(hand, now)) {
-            (Remaining::AtLeast(promised), Remaining::AtLeast(grace)) if grace < promised => {
-                *recall
-            }
-            (Remaining::AtLeast(_), Remaining::Over) => *recall,
-            (Remaining::AtLeast(_), Remaining::AtLeast(_) | Remaining::Unknown)
-            | (Remaining::Over | Remaining::Unknown, _) => self.promise,
+    /// Acts are allowed while this lasts.
+    fn allowed(&self) -> Promise {
+        match (self.limit, self.recall) {
+            (Limit::Grace, Some(grace)) => grace,
+            (Limit::Grace | Limit::Promise, _) => self.promise,
         }
     }
 

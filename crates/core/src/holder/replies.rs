@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 use crate::time::{Remaining, Span};
 
 use super::io::{Change, Ending, Handle};
-use super::lease::{Anchor, Held, Lease, Promise, State, Told};
+use super::lease::{Anchor, Held, Lease, Limit, Promise, State, Told};
 use super::{About, Acknowledged, Holder, Link};
 
 /// The parts of an answer to a bulk renewal that have come.
@@ -180,6 +180,9 @@ impl Holder {
                 held.term = renewed.term;
                 held.longer = held.longer.filter(|longer| *longer > renewed.term);
                 held.tag = renewed.tag.unwrap_or(held.tag);
+            }
+            if renewed.recall.is_some() {
+                held.forget_unmeasurable_grace(&self.hand, &self.now);
             }
             self.is_well(handle);
         }
@@ -376,6 +379,7 @@ impl Holder {
             renewing: None,
             longer: None,
             recall: None,
+            limit: Limit::Promise,
             told: Told::Nothing,
             seen_over: Cell::new(false),
         });
@@ -414,6 +418,7 @@ impl Holder {
         if is_sooner {
             held.recall = Some(until);
         }
+        held.settle(&self.hand, &self.now);
         match recall.force {
             Force::Now => {
                 let told = Change::Recalled { until: recall.until, force: recall.force };

@@ -190,7 +190,7 @@ impl Holder {
     /// If the lease is not held.
     pub(super) fn publish_hold(&mut self, handle: Handle) -> Fence {
         let held = self.leases.get(&handle).and_then(Lease::held).expect("only held leases");
-        self.outputs.push_back(match held.hold(&self.hand, &self.now) {
+        self.outputs.push_back(match held.hold() {
             Some(hold) => Output::Hold { handle, hold },
             None => Output::Suspend { handle },
         });

@@ -158,14 +158,26 @@ impl Holder {
     /// Ends a lease that is over by now, before a reply could extend it: over is final, even if its
     /// timer has not fired yet.
     pub(super) fn end_if_over(&mut self, handle: Handle) {
+        self.settle(handle);
         let held = self.leases.get(&handle).and_then(Lease::held);
         if held.is_some_and(|held| held.remaining(&self.hand, &self.now) == Remaining::Over) {
             self.look_at(handle);
         }
     }
 
+    /// Of a recalled lease, promise or grace may end first, as now one source of the hand leads and now
+    /// another: the guard goes by what does. One that is over by now is closed instead.
+    fn settle(&mut self, handle: Handle) {
+        let Some(held) = self.leases.get_mut(&handle).and_then(Lease::held_mut) else { return };
+        let changed = held.settle(&self.hand, &self.now);
+        if changed && held.remaining(&self.hand, &self.now).may_be_held() {
+            self.publish_hold(handle);
+        }
+    }
+
     /// Does what the present state of a held lease asks for.
     fn look_at(&mut self, handle: Handle) {
+        self.settle(handle);
         let Some(lease) = self.leases.get_mut(&handle) else { return };
         let Some(held) = lease.held_mut() else { return };
         let recalled = held.recall.is_some();
@@ -215,10 +227,11 @@ impl Holder {
         }
         let (numerator, denominator) = RENEW_AT_LEFT;
         let worth = held.term.scaled_floor(numerator, denominator);
-        match held.promise.remaining(&self.hand, &self.now) {
-            Remaining::Unknown => !self.persistence.is_paused(),
-            Remaining::AtLeast(left) => left <= worth,
-            Remaining::Over => false,
+        let promised = held.promise.remaining(&self.hand, &self.now);
+        match (held.remaining(&self.hand, &self.now), promised) {
+            (Remaining::Over, _) | (_, Remaining::Over) => false,
+            (Remaining::Unknown, _) | (_, Remaining::Unknown) => !self.persistence.is_paused(),
+            (Remaining::AtLeast(_), Remaining::AtLeast(left)) => left <= worth,
         }
     }
 

@@ -81,6 +81,11 @@ const IN_HOLDER: &[Row] = &[
     (M::PartialBulkMovesAll, REPLIES, worlds(&["I4", "I14"], 400)),
     (M::RecallIgnored, REPLIES, worlds(&["I25"], 40)),
     (
+        M::LimitAtEachLook,
+        LEASE,
+        repaired!("a_grace_that_a_clock_fell_back_behind_is_usable_for_neither_guard_nor_user"),
+    ),
+    (
         M::DowngradeAtReply,
         REQUESTS,
         repaired!("a_downgrade_whose_answer_was_lost_is_asked_for_again"),
@@ -198,6 +203,7 @@ const DURABILITY: &str = "crates/core/src/granter/durability.rs";
 const CONNECTIONS: &str = "crates/core/src/granter/connections.rs";
 const ACQUIRE: &str = "crates/core/src/granter/acquire.rs";
 const HOLDER: &str = "crates/core/src/holder/mod.rs";
+const LEASE: &str = "crates/core/src/holder/lease.rs";
 const REPLIES: &str = "crates/core/src/holder/replies.rs";
 const REQUESTS: &str = "crates/core/src/holder/requests.rs";
 const TIMERS: &str = "crates/core/src/holder/timers.rs";
