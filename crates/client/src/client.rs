@@ -78,7 +78,7 @@ impl Client {
         Session::open(self.clock.clone(), self.dialer.clone(), self.answer_within).await
     }
 
-    /// The public identity of this client's own session.
+    /// The public identity of this client's own session: [`Session::id`].
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.session.id()

@@ -164,6 +164,10 @@ pub enum Loss {
     /// The granter does not know it any more.
     #[error("the granter has it no more: {0}")]
     Gone(Refusal),
+    /// This machine was loaded from a snapshot, and may be one of several copies, of which only one could
+    /// go on with the lease: none does.
+    #[error("this machine is a copy, and another may go on with the lease")]
+    Copied,
     /// This is a forked child, which holds nothing.
     #[error("a forked child does not hold its parent's leases")]
     Forked,
@@ -176,6 +180,7 @@ impl Loss {
             Ending::Released => Self::Released,
             Ending::Recalled => Self::Recalled,
             Ending::Expired => Self::Expired,
+            Ending::Copied => Self::Copied,
             Ending::Lost(refusal) | Ending::Refused(refusal) => Self::Gone(refusal),
         }
     }

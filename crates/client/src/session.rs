@@ -1,21 +1,21 @@
 //! `Session`: many leases of one holder, renewed together over one connection.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tlease_clock::Clock;
 use tlease_core::holder::Handle;
-use tlease_core::identity::{Secret, SessionId};
+use tlease_core::identity::SessionId;
 use tlease_core::message::{Answer, Ask, Opened};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::acquire::Acquire;
 use crate::driver::command::Command;
 use crate::driver::dial::Dialer;
-use crate::driver::{Driver, News};
+use crate::driver::identity::Identity;
+use crate::driver::{Driver, News, Tells};
 use crate::error::{AskError, ConnectError};
 
 /// A holder as its granter knows it: an identity that outlives connections, and the leases it has.
@@ -29,7 +29,7 @@ pub struct Session(Arc<SessionCore>);
 /// What a session's handles and leases share.
 pub(crate) struct SessionCore {
     pub(crate) clock: Clock,
-    id: SessionId,
+    identity: watch::Receiver<SessionId>,
     process: u32,
     commands: mpsc::UnboundedSender<Command>,
     news: watch::Receiver<News>,
@@ -46,11 +46,13 @@ impl Session {
         dialer: Dialer,
         answer_within: Duration,
     ) -> Result<Self, ConnectError> {
-        let (id, secret) = (SessionId(random()?), Secret(random()?));
+        let identity = Identity::draw(&clock).map_err(ConnectError::System)?;
+        let (drawn, identity_now) = watch::channel(identity.session);
         let (commands, wanted) = mpsc::unbounded_channel();
         let (told, mut news) = watch::channel(News::Away(None));
         let (address, within) = (dialer.address().clone(), dialer.within());
-        let driver = Driver::start(clock.clone(), dialer, (id, secret), wanted, told).await?;
+        let tells = Tells { news: told, identity: drawn };
+        let driver = Driver::start(clock.clone(), dialer, identity, wanted, tells).await?;
         // Ends by itself if this is given up, since nobody uses the session then.
         tokio::spawn(driver.run());
         let settled = |news: &News| !matches!(news, News::Away(_));
@@ -73,7 +75,7 @@ impl Session {
         }
         Ok(Self(Arc::new(SessionCore {
             clock,
-            id,
+            identity: identity_now,
             process: std::process::id(),
             commands,
             news,
@@ -91,9 +93,12 @@ impl Session {
     }
 
     /// The session's public identity, as `list` and `get` show it.
+    ///
+    /// It becomes another one if this machine turns out to have been loaded from a snapshot: the one
+    /// before may be in use in another copy of it.
     #[must_use]
     pub fn id(&self) -> SessionId {
-        self.0.id
+        *self.0.identity.borrow()
     }
 
     /// What the granter said when the session was last opened; `None` while there is no connection.
@@ -190,13 +195,6 @@ impl Drop for Looked {
 
 impl fmt::Debug for SessionCore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionCore").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("SessionCore").field("id", &*self.identity.borrow()).finish_non_exhaustive()
     }
-}
-
-fn random() -> Result<[u8; 16], ConnectError> {
-    let mut bytes = [0; 16];
-    let failed = |error| ConnectError::System(io::Error::other(error));
-    getrandom::fill(&mut bytes).map_err(failed)?;
-    Ok(bytes)
 }

@@ -10,11 +10,11 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use common::process::GranterProcess;
-use common::{Home, TERM, soon};
+use common::{Home, TERM, soon, until};
 use tlease::memory::Region;
 use tlease::protocol::granter::Limits;
 use tlease::protocol::time::{Now, Readings, SlowHand, SlowInstant, Source, Ticks};
-use tlease::{Client, HostClock, LeaseEvent, NotValid, Profile, guard};
+use tlease::{Client, HostClock, LeaseEvent, Loss, NotValid, Profile, RenewError, guard};
 use tlease_daemon::SlowClock;
 
 /// No test: the process in which a granter serves.
@@ -33,6 +33,8 @@ impl Hypervisor {
         page[..4].copy_from_slice(b"VCLK");
         page[4..8].copy_from_slice(&4096_u32.to_le_bytes());
         page[8..10].copy_from_slice(&1_u16.to_le_bytes());
+        // It keeps a generation counter.
+        page[24..32].copy_from_slice(&(1_u64 << 8).to_le_bytes());
         file.write_all(&page).unwrap();
         Self(file)
     }
@@ -43,9 +45,19 @@ impl Hypervisor {
         page.write_all_at(&mark.to_le_bytes(), 16).unwrap();
     }
 
+    /// Says that the machine was loaded from a snapshot; `generation` was never used before.
+    fn copy(&self, generation: u64) {
+        let page = File::options().write(true).open(self.0.path()).unwrap();
+        page.write_all_at(&generation.to_le_bytes(), 104).unwrap();
+    }
+
     async fn client(&self, home: &Home) -> Client {
+        self.client_of(home.address()).await
+    }
+
+    async fn client_of(&self, address: String) -> Client {
         let profile = Profile::host().vmclock_at(self.0.path()).require_continuity();
-        Client::builder().profile(profile).connect(home.address()).await.unwrap()
+        Client::builder().profile(profile).connect(address).await.unwrap()
     }
 }
 
@@ -155,4 +167,69 @@ async fn a_granter_whose_clock_runs_ahead_is_found_out() {
     assert!(told > 0 && ensured.is_ok(), "{told} {ensured:?}");
     client.close().await;
     granter.stop();
+}
+
+#[tokio::test]
+async fn a_copy_of_the_machine_gives_its_leases_up_and_goes_on_as_another_session() {
+    let home = Home::new();
+    let _granter = home.start();
+    let hypervisor = Hypervisor::new();
+    let (client, other) = (hypervisor.client(&home).await, home.client().await);
+    let (before, others) = (client.id(), other.acquire("others").await.unwrap());
+    let lease = client.acquire("jobs").term(TERM).await.unwrap();
+    let queued = client.acquire("others");
+    let queued = tokio::spawn(async move { queued.await });
+    until("a waiter", async || {
+        let entry = other.get("others").await.unwrap();
+        entry.is_some_and(|entry| entry.waiters == 1)
+    })
+    .await;
+    let mut events = lease.events();
+    hypervisor.copy(1);
+    // Nobody acts under it from the first moment on, and it is over as soon as the driver looks.
+    assert_eq!(lease.check(), Err(NotValid::Suspect));
+    assert_eq!(soon("the end", lease.lost()).await, Loss::Copied);
+    assert_eq!(lease.renew(None).await, Err(RenewError::Over(Loss::Copied)));
+    let mut event = soon("an event", events.next()).await;
+    while matches!(event, Some(LeaseEvent::Suspect | LeaseEvent::Renewed)) {
+        event = soon("an event", events.next()).await;
+    }
+    assert_eq!(event, Some(LeaseEvent::Lost(Loss::Copied)));
+    // The old session's lease ends by itself, and is not released: another copy may go on with it.
+    let entry = other.get("jobs").await.unwrap().expect("it is held still");
+    assert_eq!(entry.leases[0].session, before);
+    let again = soon("the name", client.acquire("jobs").term(TERM).into_future()).await.unwrap();
+    assert_ne!(client.id(), before);
+    let entry = other.get("jobs").await.unwrap().expect("it is held");
+    assert_eq!(entry.leases[0].session, client.id());
+    // What was waited for still is.
+    others.release().await.unwrap();
+    assert!(soon("the other name", queued).await.unwrap().unwrap().check().is_ok());
+    assert!(again.check().is_ok());
+}
+
+#[tokio::test]
+async fn a_migration_is_no_copy() {
+    let home = Home::new();
+    let _granter = home.start();
+    let hypervisor = Hypervisor::new();
+    let client = hypervisor.client(&home).await;
+    let (before, lease) = (client.id(), client.acquire("jobs").term(TERM).await.unwrap());
+    hypervisor.migrate(1);
+    soon("the renewal", lease.renew(None)).await.unwrap();
+    assert!(lease.check().is_ok());
+    assert_eq!(client.id(), before);
+}
+
+#[tokio::test]
+async fn a_copy_of_an_embedded_granter_serves_the_copies_new_session() {
+    let home = Home::new();
+    let hypervisor = Hypervisor::new();
+    let client = hypervisor.client_of(home.embedded()).await;
+    let lease = client.acquire("jobs").term(TERM).await.unwrap();
+    let (before, fence) = (client.id(), lease.fence());
+    hypervisor.copy(1);
+    assert_eq!(soon("the end", lease.lost()).await, Loss::Copied);
+    let again = soon("the name", client.acquire("jobs").term(TERM).into_future()).await.unwrap();
+    assert!(again.fence() > fence && client.id() != before);
 }

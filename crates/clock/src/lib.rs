@@ -62,3 +62,5 @@ pub use order::CommitOrder;
 pub use profile::Profile;
 #[cfg(feature = "host")]
 pub use trust::{Cell, Clock, ClockFault, Trust};
+#[cfg(feature = "host")]
+pub use vmclock::Generation;

@@ -14,6 +14,7 @@ use crate::host::{HostClock, OpenFault};
 use crate::lease::{Check, HoldRefusal, LeaseCell};
 use crate::memory::{Registered, Word};
 use crate::profile::Profile;
+use crate::vmclock::Generation;
 
 /// A trust profile: what is believed about time on this machine.
 ///
@@ -96,6 +97,16 @@ impl Clock {
         match self {
             Self::Host(clock) => clock.fast_now(),
             Self::Keepers(clock) => clock.fast_now(),
+        }
+    }
+
+    /// Which copy of itself this machine is, never older than the last reading of the fast hand
+    /// ([`HostClock::generation`]). Timekeepers cannot tell.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        match self {
+            Self::Host(clock) => clock.generation(),
+            Self::Keepers(_) => Generation::Untold,
         }
     }
 

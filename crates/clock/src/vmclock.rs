@@ -23,6 +23,18 @@ pub struct Marks {
     pub generation: Option<u64>,
 }
 
+/// Which of its copies a machine is. It is another one after it was loaded from a snapshot, which others
+/// may have been loaded from as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// Nothing here tells: there is no VMClock, or none that keeps a generation counter.
+    Untold,
+    /// The hypervisor was changing its page each time it was read.
+    Changing,
+    /// The generation counter. Values do not repeat.
+    Is(u64),
+}
+
 /// Where the markers are in the page of one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {

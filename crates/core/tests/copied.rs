@@ -8,10 +8,8 @@ use support::{exclusive, shared};
 use tlease_core::holder::{Change, Ending, Handle, Input, Output, View};
 use tlease_core::identity::{Secret, SessionId};
 use tlease_core::message::{FromGranter, Op, Reply, ToGranter};
-use tlease_core::refusal::Refusal;
 use tlease_core::time::Span;
 
-const LOST: Ending = Ending::Lost(Refusal::StaleEpoch);
 const NEW: (SessionId, Secret) = (SessionId([8; 16]), Secret([9; 16]));
 
 fn copied() -> Input {
@@ -37,9 +35,9 @@ fn every_lease_ends_with_its_guard_first_and_nothing_is_said_under_the_old_sessi
     let reconnects = outputs.iter().position(|o| matches!(o, Output::Reconnect));
     assert!(closed.is_some() && closed < reconnects, "{outputs:?}");
     assert!(!outputs.iter().any(|o| matches!(o, Output::Send(_))), "{outputs:?}");
-    assert!(changes(&outputs).contains(&Change::Ended(LOST)), "{outputs:?}");
+    assert!(changes(&outputs).contains(&Change::Ended(Ending::Copied)), "{outputs:?}");
     let ended = [1, 2, 3].map(|handle| bench.view(handle));
-    assert_eq!(ended, [View::Ended(LOST), View::Ended(Ending::Released), View::Pending]);
+    assert_eq!(ended, [View::Ended(Ending::Copied), View::Ended(Ending::Released), View::Pending]);
 }
 
 #[test]
@@ -77,7 +75,7 @@ fn no_reply_to_the_old_session_gives_anything_back() {
         let outputs = bench.feed(Input::Received(FromGranter::Reply { id, reply, moved: None }));
         assert!(!outputs.iter().any(|o| matches!(o, Output::Hold { .. })), "{outputs:?}");
     }
-    assert_eq!([bench.view(1), bench.view(4)], [View::Ended(LOST), View::Pending]);
+    assert_eq!([bench.view(1), bench.view(4)], [View::Ended(Ending::Copied), View::Pending]);
 }
 
 /// What the rule is for: a granter cannot tell copies apart.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tlease_clock::{Clock, HoldRefusal};
 use tlease_core::holder::{Change, Ending, Handle, Holder, Input, Output, View, WakeReason};
-use tlease_core::identity::{Secret, SessionId};
+use tlease_core::identity::SessionId;
 use tlease_core::message::{Force, FromGranter, Opened, ToGranter};
 use tlease_core::time::{FastInstant, Now};
 use tlease_core::{Disagreement, Refusal};
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::asks::Asks;
 use super::command::Command;
+use super::identity::Identity;
 use super::pending::{Pending, Wait, Waiter};
 use crate::error::Loss;
 use crate::events::LeaseEvent;
@@ -25,6 +26,7 @@ use crate::tenure::{Queued, Tenure};
 #[derive(Debug)]
 pub(super) struct Desk {
     clock: Clock,
+    identity: Identity,
     holder: Holder,
     effects: Effects,
 }
@@ -60,7 +62,8 @@ pub(super) enum Link {
 }
 
 impl Desk {
-    pub(super) fn new(clock: Clock, session: SessionId, secret: Secret) -> Self {
+    pub(super) fn new(clock: Clock, identity: Identity) -> Self {
+        let Identity { session, secret, .. } = identity;
         let holder = Holder::new(clock.fast_hand(), session, secret, clock.fast_now());
         let effects = Effects {
             tenures: BTreeMap::new(),
@@ -73,7 +76,12 @@ impl Desk {
             closed_here: Vec::new(),
             is_segment_over: false,
         };
-        Self { clock, holder, effects }
+        Self { clock, identity, holder, effects }
+    }
+
+    /// Who the session is now.
+    pub(super) const fn session(&self) -> SessionId {
+        self.identity.session
     }
 
     pub(super) const fn link(&self) -> Link {
@@ -92,19 +100,21 @@ impl Desk {
 
     /// A connection stands.
     pub(super) fn connected(&mut self) {
+        let now = self.now();
         self.effects.outgoing = ToGranterFrames::with_hello();
         self.effects.link = Link::Opening;
-        self.feed(self.clock.fast_now(), Input::Connected);
+        self.feed(now, Input::Connected);
         self.settle();
     }
 
     /// The connection is gone.
     pub(super) fn disconnected(&mut self) {
+        let now = self.now();
         self.effects.outgoing = ToGranterFrames::default();
         self.effects.link = Link::Down;
         self.effects.pending.disconnected();
         self.effects.asks.disconnected();
-        self.feed(self.clock.fast_now(), Input::Disconnected);
+        self.feed(now, Input::Disconnected);
         self.settle();
     }
 
@@ -112,13 +122,19 @@ impl Desk {
     pub(super) fn woken(&mut self) {
         self.effects.wake_at = None;
         self.effects.is_paused = false;
-        self.feed(self.clock.fast_now(), Input::Wake);
+        let now = self.now();
+        self.feed(now, Input::Wake);
         self.settle();
     }
 
     /// Messages came. The clock is read after the last of them was.
     pub(super) fn received(&mut self, messages: &mut Vec<FromGranter>) {
-        let now = self.clock.fast_now();
+        let session = self.session();
+        let now = self.now();
+        if self.session() != session {
+            // To a session that was given up.
+            messages.clear();
+        }
         for message in messages.drain(..) {
             self.take_in(now, message);
         }
@@ -128,7 +144,7 @@ impl Desk {
     /// Users want something. The clock is read after the last of it was said, and before any byte of
     /// it is sent.
     pub(super) fn obey(&mut self, commands: &mut Vec<Command>) {
-        let now = self.clock.fast_now();
+        let now = self.now();
         for command in commands.drain(..) {
             self.carry_out(now, command);
         }
@@ -137,7 +153,7 @@ impl Desk {
 
     /// Gives back whatever is held or wanted.
     pub(super) fn give_all_back(&mut self) {
-        let now = self.clock.fast_now();
+        let now = self.now();
         let handles: Vec<Handle> = self.effects.tenures.keys().copied().collect();
         for handle in handles {
             self.feed(now, Input::Forget { handle });
@@ -253,16 +269,19 @@ impl Desk {
         let is_segment_over = std::mem::take(&mut self.effects.is_segment_over);
         if is_segment_over && !self.effects.is_paused {
             // The holder finds out, and asks for a renewal.
-            self.feed(self.clock.fast_now(), Input::Wake);
+            let now = self.now();
+            self.feed(now, Input::Wake);
         }
         let closed = std::mem::take(&mut self.effects.closed_here);
         for handle in closed {
-            self.feed(self.clock.fast_now(), Input::Release { handle });
+            let now = self.now();
+            self.feed(now, Input::Release { handle });
         }
         if let Link::Open(_) = self.effects.link {
             self.effects.pending.nothing_more_to_release();
             for (handle, term) in self.effects.pending.to_renew() {
-                self.feed(self.clock.fast_now(), Input::Renew { handle, term });
+                let now = self.now();
+                self.feed(now, Input::Renew { handle, term });
             }
             let questions = self.effects.asks.take_unasked();
             self.effects.send_all(questions);
@@ -276,6 +295,32 @@ impl Desk {
                 self.effects.closed_here.push(*handle);
             }
         }
+    }
+
+    /// Reads the clock, before anything that is fed in by that reading.
+    ///
+    /// If it shows that this machine may be a copy, the session is given up first. So whatever a copy
+    /// says under the old session was fed in before the copy was made: the other one says the same.
+    fn now(&mut self) -> Now<FastInstant> {
+        let now = self.clock.fast_now();
+        if self.identity.may_be_shared(&self.clock) {
+            self.give_session_up(now);
+        }
+        now
+    }
+
+    fn give_session_up(&mut self, now: Now<FastInstant>) {
+        self.identity =
+            Identity::draw(&self.clock).expect("a system that gave random bytes before");
+        let Identity { session, secret, .. } = self.identity;
+        tracing::warn!(
+            %session,
+            "this machine was loaded from a snapshot and may be one of several copies: \
+             its leases are given up, and it goes on as another session"
+        );
+        // What was not sent by now never is.
+        self.effects.outgoing = ToGranterFrames::default();
+        self.feed(now, Input::Copied { session, secret });
     }
 
     fn feed(&mut self, now: Now<FastInstant>, input: Input) {

@@ -1,4 +1,4 @@
-//! What a desk does about leases that are suspect all the time.
+//! What a desk does about leases that are suspect all the time, and in a copy of its machine.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -13,6 +13,7 @@ use tlease_core::message::{Acquire, Grant, Renewed, Reply, Tag, Wait as Waiting}
 use tlease_core::time::Span;
 
 use super::*;
+use crate::driver::command::NotAnswered;
 use crate::session::Looked;
 
 const TERM: Span = Span::from_secs(600);
@@ -32,11 +33,14 @@ impl Bench {
         bytes[..4].copy_from_slice(b"VCLK");
         bytes[4..8].copy_from_slice(&4096_u32.to_le_bytes());
         bytes[8..10].copy_from_slice(&1_u16.to_le_bytes());
+        // It keeps a generation counter.
+        bytes[24..32].copy_from_slice(&(1_u64 << 8).to_le_bytes());
         page.write_all(&bytes).unwrap();
         let profile = Profile::host().vmclock_at(page.path()).require_continuity();
         let clock = Clock::open(&profile.into()).unwrap();
         let tenure = Arc::new(Tenure::new(&clock).unwrap());
-        let desk = Desk::new(clock, SessionId([1; 16]), Secret([1; 16]));
+        let identity = Identity::draw(&clock).unwrap();
+        let desk = Desk::new(clock, identity);
         let mut bench = Self { desk, page, mark: 0 };
         bench.desk.connected();
         bench.receive(FromGranter::Opened(Opened {
@@ -69,9 +73,19 @@ impl Bench {
 
     /// From now on nothing that was read before says anything.
     fn disrupt(&mut self) {
+        self.write(16);
+    }
+
+    /// A value that was never used before.
+    fn write(&mut self, at: u64) {
         self.mark += 1;
         let page = File::options().write(true).open(self.page.path()).unwrap();
-        page.write_all_at(&self.mark.to_le_bytes(), 16).unwrap();
+        page.write_all_at(&self.mark.to_le_bytes(), at).unwrap();
+    }
+
+    /// From now on this may be a copy.
+    fn copy(&mut self) {
+        self.write(104);
     }
 
     fn receive(&mut self, message: FromGranter) {
@@ -128,4 +142,40 @@ fn looks_do_not_shorten_the_pause_between_renewals_in_vain() {
     bench.disrupt();
     bench.look();
     assert!(bench.sends());
+}
+
+#[test]
+fn a_copy_says_nothing_more_under_the_session_that_it_was_made_with() {
+    let mut bench = Bench::holding();
+    let session = bench.desk.session();
+    let (answer, mut answered) = oneshot::channel();
+    let renew = || Command::Renew { handle: Handle(1), term: None, answer };
+    bench.desk.obey(&mut vec![renew()]);
+    bench.copy();
+    // The renewal was in flight; its answer, the first thing that the copy takes in, helps nothing.
+    bench.renewed(2);
+    assert!(!bench.sends(), "nor does anything leave that was not sent by then");
+    assert_eq!(bench.desk.link(), Link::GivenUp);
+    let over = crate::NotValid::Over(Loss::Copied);
+    assert_eq!(bench.tenure().check(), Err(over));
+    let told = answered.try_recv().expect("whoever waited for it is told");
+    assert!(matches!(told, Err(NotAnswered::Over(Loss::Copied))), "{told:?}");
+    let drawn = bench.desk.session();
+    assert_ne!(drawn, session);
+    // Once is enough.
+    bench.desk.disconnected();
+    bench.desk.connected();
+    assert_eq!(bench.desk.session(), drawn);
+    assert!(bench.sends(), "its opening");
+}
+
+#[test]
+fn a_session_is_given_up_too_if_the_copy_was_made_just_after_it_was_drawn() {
+    let mut bench = Bench::holding();
+    let drawn_before = Identity::draw(&bench.desk.clock).unwrap();
+    bench.copy();
+    let session = drawn_before.session;
+    let mut desk = Desk::new(bench.desk.clock.clone(), drawn_before);
+    desk.connected();
+    assert_ne!(desk.session(), session);
 }

@@ -11,6 +11,7 @@ pub(crate) mod command;
 mod connection;
 mod desk;
 pub(crate) mod dial;
+pub(crate) mod identity;
 mod pending;
 
 use std::future::Future;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use tlease_clock::Clock;
 use tlease_core::Refusal;
-use tlease_core::identity::{Secret, SessionId};
+use tlease_core::identity::SessionId;
 use tlease_core::message::{FromGranter, Opened};
 use tlease_wire::Goodbye;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -31,6 +32,7 @@ use command::Command;
 use connection::{Connection, Ended, Suspicion};
 use desk::{Desk, Link};
 use dial::{Dialer, Stream};
+use identity::Identity;
 
 /// The task of one session.
 pub(crate) struct Driver {
@@ -39,7 +41,7 @@ pub(crate) struct Driver {
     line: Line,
     backoff: Backoff,
     commands: mpsc::UnboundedReceiver<Command>,
-    news: watch::Sender<News>,
+    tells: Tells,
     life: Life,
     /// Empty between two turns; kept for their memory.
     messages: Vec<FromGranter>,
@@ -71,6 +73,12 @@ pub(crate) enum News {
     Open(Opened),
 }
 
+/// Where a driver says what its session's users can know.
+pub(crate) struct Tells {
+    pub(crate) news: watch::Sender<News>,
+    pub(crate) identity: watch::Sender<SessionId>,
+}
+
 /// Whether the session has users.
 #[derive(Debug)]
 enum Life {
@@ -95,19 +103,18 @@ impl Driver {
     pub(crate) async fn start(
         clock: Clock,
         dialer: Dialer,
-        identity: (SessionId, Secret),
+        identity: Identity,
         commands: mpsc::UnboundedReceiver<Command>,
-        news: watch::Sender<News>,
+        tells: Tells,
     ) -> Result<Self, ConnectError> {
         let stream = dialer.dial().await?;
-        let (session, secret) = identity;
         let mut driver = Self {
-            desk: Desk::new(clock, session, secret),
+            desk: Desk::new(clock, identity),
             dialer,
             line: Line::Down { until: Instant::now() },
             backoff: Backoff::default(),
             commands,
-            news,
+            tells,
             life: Life::InUse,
             messages: Vec::new(),
             wishes: Vec::new(),
@@ -265,6 +272,7 @@ impl Driver {
 
     /// Does what the desk found out about the connection.
     fn look_at_link(&mut self) {
+        tell(&self.tells.identity, self.desk.session());
         match self.desk.link() {
             Link::Open(opened) => {
                 self.backoff.reset();
@@ -302,18 +310,14 @@ impl Driver {
     fn hang_up(&mut self, goodbye: Option<Goodbye>) {
         self.line = Line::Down { until: Instant::now() + self.backoff.next() };
         self.desk.disconnected();
-        let is_final = matches!(*self.news.borrow(), News::Foreign(_) | News::Refused(_));
+        let is_final = matches!(*self.tells.news.borrow(), News::Foreign(_) | News::Refused(_));
         if !is_final {
             self.tell(News::Away(goodbye));
         }
     }
 
     fn tell(&self, news: News) {
-        self.news.send_if_modified(|known| {
-            let is_new = *known != news;
-            *known = news;
-            is_new
-        });
+        tell(&self.tells.news, news);
     }
 
     fn wake_at(&self) -> Option<Instant> {
@@ -335,6 +339,15 @@ impl Driver {
         let is_open = matches!(self.desk.link(), Link::Open(_));
         Instant::now() >= *until || (is_open && all_sent && self.desk.nothing_leaves())
     }
+}
+
+/// Says what is new.
+fn tell<T: PartialEq>(to: &watch::Sender<T>, news: T) {
+    to.send_if_modified(|known| {
+        let is_new = *known != news;
+        *known = news;
+        is_new
+    });
 }
 
 /// How long a session that nobody uses any more tries to give back what it held: then its leases

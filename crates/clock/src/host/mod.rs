@@ -25,7 +25,7 @@ use crate::profile::Profile;
 use crate::segment::{
     Evidence, Markers, OFFSET_BLUR, Observation, Offset, SegmentTracker, Suspends,
 };
-use crate::vmclock::Marks;
+use crate::vmclock::{Generation, Marks};
 use device::VmClockDevice;
 use live::LiveSegment;
 
@@ -129,6 +129,20 @@ impl HostClock {
             self.live.publish(tracker.evidence());
         }
         Now::at(FastInstant::new(segment, Readings::one(raw)))
+    }
+
+    /// Which copy of itself this machine is, as the last reading of the fast hand found it.
+    ///
+    /// # Timing
+    /// Never older than an instant that [`HostClock::fast_now`] returned before the call: the instants of
+    /// a segment are all of one generation (assumption A7).
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        match self.evidence().marks {
+            Markers::Read(Marks { generation: Some(generation), .. }) => Generation::Is(generation),
+            Markers::Read(Marks { generation: None, .. }) | Markers::NoDevice => Generation::Untold,
+            Markers::Changing => Generation::Changing,
+        }
     }
 
     /// The arithmetic of [`HostClock::slow_now`].

@@ -184,6 +184,8 @@ pub enum Ending {
     Expired,
     /// The granter does not know it any more.
     Lost(Refusal),
+    /// This machine may be a copy of one that goes on with it ([`Input::Copied`]).
+    Copied,
 }
 
 /// A lease as its holder sees it at one moment.

@@ -46,7 +46,7 @@ impl Holder {
 
     /// Gives the session up with everything in it, and begins another, after its connection was cut off.
     /// The old one may be in use elsewhere, and a release under it could free what the other copy goes on
-    /// with: nothing more is said under it.
+    /// with: nothing more is said under it (invariant I26).
     pub(super) fn copied(&mut self, session: SessionId, secret: Secret) {
         (self.session, self.secret, self.life) = (session, secret, None);
         self.audit.begin_anew();
@@ -55,7 +55,7 @@ impl Holder {
             self.end_if_over(handle);
             let Some(lease) = self.leases.get_mut(&handle) else { continue };
             match lease.state {
-                State::Held(_) => self.end(handle, Ending::Lost(Refusal::StaleEpoch)),
+                State::Held(_) => self.end(handle, Ending::Copied),
                 State::Confirming { .. } => lease.state = State::Wanted,
                 State::Releasing { ending, .. } => lease.state = State::Ended(ending),
                 State::Wanted | State::Ended(_) => {}
