@@ -13,6 +13,11 @@
     allow(dead_code, reason = "it is tested here, and used in an enclave alone")
 )]
 mod config;
+#[cfg_attr(
+    not(target_env = "sgx"),
+    allow(dead_code, reason = "it is tested here, and used in an enclave alone")
+)]
+mod course;
 #[cfg(target_env = "sgx")]
 mod inside;
 #[cfg_attr(

@@ -7,6 +7,7 @@
 mod clock;
 mod core;
 mod driver;
+mod enclave;
 
 pub use driver::Driver;
 
@@ -61,7 +62,7 @@ pub enum Caught {
 /// Every planted bug.
 #[must_use]
 pub fn all() -> Vec<Mutant> {
-    [core::all(), clock::all(), driver::all()].concat()
+    [core::all(), clock::all(), driver::all(), enclave::all()].concat()
 }
 
 /// The bug with this name.
