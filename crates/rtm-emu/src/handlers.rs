@@ -5,6 +5,7 @@ use core::fmt;
 use core::ptr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::begin;
 use crate::context::Context;
 use crate::instruction::{self, Kind};
 use crate::liar;
@@ -24,6 +25,8 @@ pub enum NotInstalled {
     NoSegmentBases,
     /// The kernel refused a signal handler.
     NoHandlers,
+    /// The kernel does not let this program's code be overwritten.
+    CodeIsFixed,
 }
 
 impl fmt::Display for NotInstalled {
@@ -32,6 +35,7 @@ impl fmt::Display for NotInstalled {
             Self::HasTransactions => "this processor has transactions: nothing to emulate",
             Self::NoSegmentBases => "segment bases cannot be read here",
             Self::NoHandlers => "the kernel refused a signal handler",
+            Self::CodeIsFixed => "the kernel does not let this program's code be overwritten",
         })
     }
 }
@@ -48,6 +52,7 @@ pub fn install() -> Result<Installed, NotInstalled> {
     static INSTALLED: OnceLock<Result<Installed, NotInstalled>> = OnceLock::new();
     *INSTALLED.get_or_init(|| {
         prepare()?;
+        begin::overwrite_in_this_program().map_err(|_| NotInstalled::CodeIsFixed)?;
         for signal in [libc::SIGILL, libc::SIGTRAP] {
             handle(signal)?;
         }

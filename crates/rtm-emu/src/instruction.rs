@@ -7,6 +7,7 @@ use iced_x86::{
     Mnemonic, OpAccess, OpKind, UsedMemory,
 };
 
+use crate::begin::{BEGIN, ILLEGAL};
 use crate::context::Context;
 use crate::kernel;
 use crate::transaction::Runs;
@@ -52,6 +53,9 @@ pub(crate) fn decode(at: usize) -> Instruction {
         // WHY: the code of the interrupted thread has no Rust name.
         // SAFETY: it is about to run, so its page is mapped; a following page was just asked for.
         *byte = unsafe { code.read_volatile() };
+    }
+    if bytes[..2] == ILLEGAL {
+        bytes[1] = BEGIN[1];
     }
     let ip = u64::try_from(at).unwrap_or(u64::MAX);
     Decoder::with_ip(64, &bytes, ip, DecoderOptions::NONE).decode()

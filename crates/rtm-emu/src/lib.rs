@@ -6,6 +6,8 @@
 )]
 
 #[cfg(target_arch = "x86_64")]
+pub mod begin;
+#[cfg(target_arch = "x86_64")]
 mod buffer;
 #[cfg(target_arch = "x86_64")]
 mod context;

@@ -24,7 +24,7 @@ fn emulated() -> Option<MutexGuard<'static, ()>> {
             println!("skipped: {why}");
             None
         }
-        Err(NotInstalled::NoHandlers) => panic!("no handlers"),
+        Err(why @ (NotInstalled::NoHandlers | NotInstalled::CodeIsFixed)) => panic!("{why}"),
     }
 }
 

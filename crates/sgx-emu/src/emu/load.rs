@@ -2,7 +2,7 @@
 
 use super::table::{self, Identity};
 use super::view::{self, Rights, View};
-use super::{cpu, frame, signals};
+use super::{cpu, frame, rtm, signals};
 use crate::image::is_signed;
 use anyhow::{anyhow, bail, ensure};
 use sgx_isa::{Attributes, AttributesFlags, Miscselect, PageType, SecinfoFlags, Sigstruct};
@@ -180,8 +180,16 @@ impl Pages {
     fn map(&self, identity: Identity) -> anyhow::Result<(Place, Vec<usize>)> {
         let (base, view) = View::map(self.size)?;
         let mut tcss = Vec::new();
-        for (at, flags, page) in &self.pages {
+        for (at, _, page) in &self.pages {
             view.write(*at, page);
+        }
+        for (at, length) in self.code() {
+            let mut code = vec![0; length];
+            view.read(at, &mut code);
+            rtm::overwrite(&mut code);
+            view.write(at, &code);
+        }
+        for (at, flags, _) in &self.pages {
             view::protect(base + at, PAGE, rights(*flags))?;
             if flags.page_type() == PageType::Tcs as u8 {
                 tcss.push((*at, view.load(at + frame::TCS_OFSBASE)));
@@ -194,6 +202,23 @@ impl Pages {
             bail!("an enclave without threads");
         }
         Ok((Place { base, size: self.size, number }, tcss))
+    }
+}
+
+impl Pages {
+    /// Where executable pages lie next to each other, and how many bytes.
+    fn code(&self) -> Vec<(usize, usize)> {
+        let pages = self.pages.iter().filter(|(_, flags, _)| flags.contains(SecinfoFlags::X));
+        let mut starts: Vec<usize> = pages.map(|(at, _, _)| *at).collect();
+        starts.sort_unstable();
+        let mut stretches: Vec<(usize, usize)> = Vec::new();
+        for at in starts {
+            match stretches.last_mut() {
+                Some((start, length)) if *start + *length == at => *length += PAGE,
+                _ => stretches.push((at, PAGE)),
+            }
+        }
+        stretches
     }
 }
 

@@ -6,6 +6,7 @@ use super::frame::Registers;
 use super::steps::{self, Next};
 use super::table::{self, Thread};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use tlease_rtm_emu::begin::{IN_PLACE, to_overwrite};
 use tlease_rtm_emu::{Action, Context, NotInstalled, Step};
 
 static IS_EMULATED: AtomicBool = AtomicBool::new(false);
@@ -24,7 +25,19 @@ pub fn emulate_transactions() -> Result<bool, NotInstalled> {
             Ok(true)
         }
         Err(NotInstalled::HasTransactions) => Ok(false),
-        Err(other @ (NotInstalled::NoSegmentBases | NotInstalled::NoHandlers)) => Err(other),
+        Err(
+            other @ (NotInstalled::NoSegmentBases
+            | NotInstalled::NoHandlers
+            | NotInstalled::CodeIsFixed),
+        ) => Err(other),
+    }
+}
+
+/// Before code of an enclave runs for the first time: has XBEGIN trap in it.
+pub(super) fn overwrite(code: &mut [u8]) {
+    if IS_EMULATED.load(SeqCst) {
+        let places: Vec<usize> = to_overwrite(code).collect();
+        places.into_iter().for_each(|place| code[place] = IN_PLACE);
     }
 }
 
