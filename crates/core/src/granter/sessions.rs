@@ -1,8 +1,6 @@
 //! `Sessions`: who is known, over which connection, and what each session holds in sum.
 
 use alloc::vec::Vec;
-use core::hash::{BuildHasher, Hasher};
-use hashbrown::HashMap;
 
 use crate::fence::{Fence, Mode};
 use crate::identity::{AskId, Epoch, Incarnation, Peer, RequestId, Rights, Secret, SessionId};
@@ -12,7 +10,7 @@ use crate::name::Name;
 use crate::slab::{Id, Slab};
 use crate::wheel::TimerId;
 
-use super::index::Index;
+use super::index::{Hash, Index};
 use super::ledger::{LeaseId, Waiter};
 use super::odometer::Odometer;
 use super::timeline::Stamp;
@@ -22,7 +20,8 @@ use super::timeline::Stamp;
 pub(super) struct Sessions {
     pub(super) all: Slab<Session>,
     by_id: Index<Id<Session>>,
-    peers: HashMap<Peer, Connection, PeerHash>,
+    connections: Slab<Connection>,
+    by_peer: Index<Id<Connection>>,
     /// Openings of all sessions in this life. One number for all, so that a session that was
     /// forgotten and comes back does not repeat an epoch.
     openings: u64,
@@ -54,6 +53,7 @@ pub(super) struct Session {
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
+    peer: Peer,
     pub(super) rights: Rights,
     pub(super) session: Option<Id<Session>>,
     pub(super) watches: Vec<AskId>,
@@ -61,31 +61,40 @@ pub(super) struct Connection {
 
 impl Sessions {
     pub(super) fn new(key: Key) -> Self {
-        let peers = HashMap::with_hasher(PeerHash);
-        Self { all: Slab::new(), by_id: Index::new(key), peers, openings: 0 }
+        Self {
+            all: Slab::new(),
+            by_id: Index::new(key),
+            connections: Slab::new(),
+            by_peer: Index::new(key),
+            openings: 0,
+        }
     }
 
     pub(super) fn connect(&mut self, peer: Peer, rights: Rights) {
-        let fresh = Connection { rights, session: None, watches: Vec::new() };
-        let known = self.peers.insert(peer, fresh);
-        assert!(known.is_none(), "a peer's number is used once");
+        assert!(self.peer(peer).is_none(), "a peer's number is used once");
+        let fresh = Connection { peer, rights, session: None, watches: Vec::new() };
+        let connection = self.connections.insert(fresh);
+        self.by_peer.insert(hash_of(peer), connection);
     }
 
     pub(super) fn peer(&self, peer: Peer) -> Option<&Connection> {
-        self.peers.get(&peer)
+        Some(&self.connections[self.connection(peer)?])
     }
 
     pub(super) fn peer_mut(&mut self, peer: Peer) -> Option<&mut Connection> {
-        self.peers.get_mut(&peer)
+        let connection = self.connection(peer)?;
+        Some(&mut self.connections[connection])
     }
 
     pub(super) fn peer_count(&self) -> u64 {
-        u64::try_from(self.peers.len()).unwrap_or(u64::MAX)
+        self.connections.len().into()
     }
 
     /// Forgets a connection; the session that it carried has none now.
     pub(super) fn disconnect(&mut self, peer: Peer) -> Option<Connection> {
-        let connection = self.peers.remove(&peer)?;
+        let id = self.connection(peer)?;
+        self.by_peer.remove(hash_of(peer), id);
+        let connection = self.connections.remove(id)?;
         if let Some(session) = connection.session.and_then(|id| self.all.get_mut(id)) {
             session.peer = None;
         }
@@ -123,12 +132,16 @@ impl Sessions {
 
     /// Makes `peer` the connection of a session, and takes the one it had.
     pub(super) fn bind(&mut self, session: Id<Session>, peer: Peer) -> Option<Peer> {
-        let connection = self.peers.get_mut(&peer).expect("the peer just spoke");
+        let connection = self.peer_mut(peer).expect("the peer just spoke");
         connection.session = Some(session);
         self.openings = self.openings.checked_add(1).expect("fewer than 2^64 openings");
         let session = &mut self.all[session];
         session.opening = self.openings;
         session.peer.replace(peer)
+    }
+
+    fn connection(&self, peer: Peer) -> Option<Id<Connection>> {
+        self.by_peer.find(hash_of(peer), |id| self.connections[id].peer == peer)
     }
 }
 
@@ -151,33 +164,7 @@ impl Session {
     }
 }
 
-/// Hashes connection numbers, which the driver chooses and no attacker.
-#[derive(Debug, Clone, Copy)]
-struct PeerHash;
-
-impl BuildHasher for PeerHash {
-    type Hasher = PeerHasher;
-
-    fn build_hasher(&self) -> PeerHasher {
-        PeerHasher(0)
-    }
-}
-
-#[derive(Debug)]
-struct PeerHasher(u64);
-
-impl Hasher for PeerHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
+/// Of a connection's number, which the driver chooses and no stranger.
+fn hash_of(peer: Peer) -> Hash {
+    Hash::of_number(peer.0)
 }
