@@ -1,7 +1,5 @@
 //! Who gets a name, who waits for it, who is offered it next.
 
-use alloc::boxed::Box;
-
 use crate::fence::Mode;
 use crate::identity::RequestId;
 use crate::message::{Acquire, EventReason, Force, Grant, Recall, Reply, Wait};
@@ -184,7 +182,7 @@ impl Granter {
         // Without its own lease the name is free for it: that stood alone, or beside shared ones.
         let free = held.is_some() || self.compatible(entry, acquire.mode);
         // A lease that nobody wants back keeps its place before those who wait.
-        let is_first = held.is_some_and(|held| held.recall.is_none())
+        let is_first = held.is_some_and(|held| held.recalled().is_none())
             || !self.has_waiters_served_first(entry, own.waiter);
         if !(free && is_first && matches!(self.phase, Phase::Serving)) {
             return self.may_wait(entry, own, acquire.wait).map(|()| Course::Wait);
@@ -378,7 +376,7 @@ impl Granter {
         // Before anything is written: that record must not forget this lease.
         self.durability.keep(term);
         self.durability.write(&mut self.outputs);
-        let (stamp, value) = (self.timeline.stamp(), value.map(Box::new));
+        let stamp = self.timeline.stamp();
         let lease = Lease::unlinked(entry, session, fence, mode, term, stamp, standing, value);
         self.install(lease);
         let reason = match standing {
@@ -394,7 +392,7 @@ impl Granter {
     fn compatible(&self, entry: Id<Entry>, mode: Mode) -> bool {
         let Some(newest) = self.ledger.names[entry].newest else { return true };
         let newest = &self.ledger[newest];
-        planted!(self.timeline.hand, QueueBeforeFree => if newest.recall.is_some() { return true; });
+        planted!(self.timeline.hand, QueueBeforeFree => if newest.recalled().is_some() { return true; });
         planted!(self.timeline.hand, SharedBesideExclusive => return mode == Mode::Shared);
         mode == Mode::Shared && newest.mode == Mode::Shared
     }

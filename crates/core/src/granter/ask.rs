@@ -66,7 +66,7 @@ impl Granter {
 
     fn shown_lease(&self, id: LeaseId) -> EntryLease {
         let lease = &self.ledger[id];
-        let state = match (lease.standing, &lease.recall) {
+        let state = match (lease.standing, lease.recalled()) {
             (Standing::Offered, _) => EntryState::Offered,
             (Standing::Held, None) => EntryState::Held,
             (Standing::Held, Some(_)) => EntryState::Recalled,
@@ -78,7 +78,7 @@ impl Granter {
             term: lease.term,
             remaining: self.remaining_ceil(id),
             state,
-            value: lease.value.as_deref().cloned(),
+            value: lease.value().cloned(),
         }
     }
 

@@ -1,6 +1,5 @@
 //! Renewal, release, recall, expiry: the life of a lease after it was granted.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::fence::{Fence, Mode};
@@ -59,7 +58,7 @@ impl Granter {
             planted!(self.timeline.hand, RenewalRevives => return self.revive(session, id, name, fence));
             return self.refuse_session(session, id, Refusal::NotHeldHere);
         };
-        let is_recalled = self.ledger[lease].recall.is_some();
+        let is_recalled = self.ledger[lease].recalled().is_some();
         let renewed = if is_recalled && !planted!(self.timeline.hand, RecalledRenewedFully) {
             self.renew_recalled(lease)
         } else {
@@ -270,7 +269,7 @@ impl Granter {
     /// Whether bulk renewals extend it: held, and not wanted back.
     fn is_counted(&self, lease: LeaseId) -> bool {
         let known = &self.ledger[lease];
-        known.standing == Standing::Held && known.recall.is_none()
+        known.standing == Standing::Held && known.recalled().is_none()
     }
 
     /// A renewal ends later than whatever was promised before: it begins later, and a term never
@@ -329,7 +328,7 @@ impl Granter {
     fn renew_recalled(&mut self, lease: LeaseId) -> Renewed {
         let stamp = self.timeline.stamp();
         let known = &mut self.ledger[lease];
-        let recalled = known.recall.as_ref().expect("only recalled leases come here");
+        let recalled = known.recalled().expect("only recalled leases come here");
         let grace_left = self.timeline.remaining_ceil(&recalled.stamp, recalled.grace);
         let grace_left = grace_left.min(known.term);
         let recall = Recall { until: grace_left, force: recalled.force };
@@ -356,7 +355,7 @@ impl Granter {
             self.ledger[lease].stamp = stamp;
         }
         let known = &self.ledger[lease];
-        let earlier = known.recall.as_ref();
+        let earlier = known.recalled();
         let until = earlier.map_or(Span::MAX, |e| self.timeline.remaining_ceil(&e.stamp, e.grace));
         let forced = wanted.force == Force::Now || earlier.is_some_and(|e| e.force == Force::Now);
         let (force, until, reason) = if forced {
@@ -366,7 +365,7 @@ impl Granter {
         };
         let (session, entry, fence) = (known.session, known.entry, known.fence);
         let recalled = Recalled { stamp: self.timeline.stamp(), grace: until, force };
-        self.ledger[lease].recall = Some(Box::new(recalled));
+        self.ledger[lease].recall(recalled);
         let name = self.ledger.names[entry].name.clone();
         let recall = Recall { until, force };
         self.send_to(session, FromGranter::Recalled { name, fence, recall });

@@ -43,7 +43,10 @@ enum Place {
 }
 
 /// A name that is held or waited for.
+///
+/// With its lease it fills two cache lines beside each other, which processors fetch together.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(super) struct Entry {
     pub(super) name: Name,
     hash: Hash,
@@ -71,8 +74,7 @@ pub(super) struct Lease {
     pub(super) session: Id<Session>,
     pub(super) entry: Id<Entry>,
     pub(super) timer: Option<TimerId<super::Due>>,
-    pub(super) value: Option<Box<Value>>,
-    pub(super) recall: Option<Box<Recalled>>,
+    aside: Option<Box<Aside>>,
     older: Option<LeaseId>,
     newer: Option<LeaseId>,
     pub(super) next_of_session: Option<LeaseId>,
@@ -88,6 +90,13 @@ pub(super) enum Standing {
     Offered,
     /// It lasts for its term.
     Held,
+}
+
+/// What a lease has that most leases have not.
+#[derive(Debug)]
+struct Aside {
+    value: Option<Value>,
+    recall: Option<Recalled>,
 }
 
 /// A recall that was sent.
@@ -325,7 +334,7 @@ impl LeaseId {
 impl Lease {
     /// A lease that is on no name yet.
     #[expect(clippy::too_many_arguments, reason = "the fields that a lease cannot be without")]
-    pub(super) const fn unlinked(
+    pub(super) fn unlinked(
         entry: Id<Entry>,
         session: Id<Session>,
         fence: Fence,
@@ -333,7 +342,7 @@ impl Lease {
         term: Span,
         stamp: Stamp,
         standing: Standing,
-        value: Option<Box<Value>>,
+        value: Option<Value>,
     ) -> Self {
         Self {
             stamp,
@@ -342,8 +351,7 @@ impl Lease {
             session,
             entry,
             timer: None,
-            value,
-            recall: None,
+            aside: value.map(|value| Box::new(Aside { value: Some(value), recall: None })),
             older: None,
             newer: None,
             next_of_session: None,
@@ -351,6 +359,19 @@ impl Lease {
             mode,
             standing,
         }
+    }
+
+    pub(super) fn value(&self) -> Option<&Value> {
+        self.aside.as_ref()?.value.as_ref()
+    }
+
+    pub(super) fn recalled(&self) -> Option<&Recalled> {
+        self.aside.as_ref()?.recall.as_ref()
+    }
+
+    pub(super) fn recall(&mut self, recalled: Recalled) {
+        let nothing = || Box::new(Aside { value: None, recall: None });
+        self.aside.get_or_insert_with(nothing).recall = Some(recalled);
     }
 
     /// How long it lasts from its stamp: its term, or an offer's life.
@@ -365,3 +386,14 @@ impl Lease {
 /// An unconfirmed offer goes to the next waiter after this, or after its term if that is shorter: a
 /// confirmation takes one round trip, and a dead waiter must not block the others for longer.
 pub(super) const OFFER_LIFE: Span = Span::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_a_lease_fills_two_cache_lines() {
+        assert_eq!(size_of::<Entry>(), 128);
+        assert_eq!(size_of::<Option<Entry>>(), 128, "a slot in a slab takes no more");
+    }
+}

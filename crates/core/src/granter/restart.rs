@@ -1,7 +1,5 @@
 //! One life of a granter: what it begins with, the wait after a restart, reclaims, the exit.
 
-use alloc::boxed::Box;
-
 use crate::fence::Mode;
 use crate::identity::{Incarnation, RequestId};
 use crate::message::{EventReason, Reclaim, Reply};
@@ -191,7 +189,7 @@ impl Granter {
             // It was reclaimed already, and the answer was lost: this is a renewal.
             self.ledger[known].stamp = self.timeline.stamp();
         } else {
-            let (stamp, value) = (self.timeline.stamp(), value.map(Box::new));
+            let stamp = self.timeline.stamp();
             let held = Standing::Held;
             let lease = Lease::unlinked(entry, session, fence, mode, term, stamp, held, value);
             self.install(lease);
@@ -248,7 +246,7 @@ impl Granter {
         if let Some(own) = self.ledger.lease_of(entry, session) {
             let same = self.ledger[own].fence == claim.fence
                 && self.ledger[own].mode == claim.mode
-                && self.ledger[own].recall.is_none();
+                && self.ledger[own].recalled().is_none();
             return if same { Ok(()) } else { Err(Refusal::Superseded) };
         }
         planted!(self.timeline.hand, ReclaimsNotCompared => return Ok(()));

@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering;
 
-use crate::time::{Now, SlowHand, SlowInstant, Span};
+use crate::time::{Now, Readings, SOURCES_MAX, SlowHand, SlowInstant, Span};
 
 /// The slow hand as the granter uses it: stamps to count from, and whether a term is over.
 ///
@@ -24,9 +24,12 @@ pub(super) struct Timeline {
 }
 
 /// A moment to count a term from: an upper bound of when it was taken.
+///
+/// The parts of its readings, in the room that they and the breaks fill together: every lease has one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stamp {
-    instant: SlowInstant,
+    ticks: [u64; SOURCES_MAX],
+    present: u8,
     breaks: u32,
 }
 
@@ -55,7 +58,8 @@ impl Timeline {
     pub(super) const fn stamp(&self) -> Stamp {
         let instant = planted!(self.hand, PublishedAsStart
             => self.now.reading(), else self.now.start_stamp());
-        Stamp { instant, breaks: self.breaks }
+        let (ticks, present) = instant.readings().parts();
+        Stamp { ticks, present, breaks: self.breaks }
     }
 
     /// Whether `term` has certainly passed since `stamp`.
@@ -63,7 +67,7 @@ impl Timeline {
         // A lower bound of now can lie before an upper bound of a moment just before: not over.
         let now = planted!(self.hand, FreesByUpperBound
             => self.now.start_stamp(), else self.now.reading());
-        self.hand.must_be_over(self.start_of(stamp), term, &now).unwrap_or(false)
+        self.hand.must_be_over(&self.start_of(stamp), term, &now).unwrap_or(false)
     }
 
     /// What is left of `term` since `stamp`, rounded up.
@@ -74,7 +78,7 @@ impl Timeline {
     /// What certainly passed since `stamp`, rounded down; breaks count nothing.
     pub(super) fn elapsed_floor(&self, stamp: &Stamp) -> Span {
         let start = self.start_of(stamp);
-        self.hand.elapsed_floor(start, &self.now.reading()).unwrap_or(Span::ZERO)
+        self.hand.elapsed_floor(&start, &self.now.reading()).unwrap_or(Span::ZERO)
     }
 
     /// Whether `stamp` was taken at the same input as `other` or at a later one.
@@ -82,7 +86,7 @@ impl Timeline {
         match stamp.breaks.cmp(&other.breaks) {
             Ordering::Greater => true,
             Ordering::Less => false,
-            Ordering::Equal => self.hand.continues(&other.instant, &stamp.instant),
+            Ordering::Equal => self.hand.continues(&other.instant(), &stamp.instant()),
         }
     }
 
@@ -96,8 +100,14 @@ impl Timeline {
         self.breaks
     }
 
-    fn start_of<'a>(&'a self, stamp: &'a Stamp) -> &'a SlowInstant {
-        if stamp.breaks == self.breaks { &stamp.instant } else { &self.since }
+    fn start_of(&self, stamp: &Stamp) -> SlowInstant {
+        if stamp.breaks == self.breaks { stamp.instant() } else { self.since }
+    }
+}
+
+impl Stamp {
+    const fn instant(&self) -> SlowInstant {
+        SlowInstant::new(Readings::of_parts(self.ticks, self.present))
     }
 }
 

@@ -52,6 +52,16 @@ impl Readings {
         Self { ticks: [ticks[0].0, ticks[1].0, ticks[2].0], present: 7 }
     }
 
+    /// The ticks of all sources, and which of them gave any.
+    pub(crate) const fn parts(&self) -> ([u64; SOURCES_MAX], u8) {
+        (self.ticks, self.present)
+    }
+
+    /// The readings with these [`parts`](Self::parts).
+    pub(crate) const fn of_parts(ticks: [u64; SOURCES_MAX], present: u8) -> Self {
+        Self { ticks, present }
+    }
+
     /// The reading of source `index`, if it gave one.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Ticks> {
