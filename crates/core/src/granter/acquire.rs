@@ -69,8 +69,8 @@ impl Granter {
     /// The session wants nothing of the name any more: neither a place in its queue, nor what it
     /// was given and has not heard of.
     pub(super) fn withdraw(&mut self, session: Id<Session>, id: RequestId, name: &Name) {
-        self.drop_pending(session, name);
         let entry = self.ledger.find(name);
+        self.drop_pending(session, name, entry);
         if let Some(lease) = entry.and_then(|entry| self.ledger.lease_of(entry, session)) {
             self.free(lease, EventReason::Released);
         }
@@ -78,10 +78,14 @@ impl Granter {
     }
 
     /// Drops every acquire of the session for the name that has not led to a lease.
-    pub(super) fn drop_pending(&mut self, session: Id<Session>, name: &Name) {
-        self.parked.retain(|parked| parked.session != session || parked.acquire.name != *name);
-        let waiter = self.ledger.find(name).and_then(|entry| self.waiter_on(entry, session));
-        if let Some(waiter) = waiter {
+    pub(super) fn drop_pending(
+        &mut self,
+        session: Id<Session>,
+        name: &Name,
+        entry: Option<Id<Entry>>,
+    ) {
+        self.parked.retain(|parked| !parked.is_of(session, name));
+        if let Some(waiter) = entry.and_then(|entry| self.waiter_on(entry, session)) {
             self.drop_waiter(waiter);
         }
     }

@@ -108,7 +108,8 @@ impl Granter {
         if let Some(lease) = lease {
             // Whoever gives back what it has wants nothing of the name any more. A release of what
             // is gone says nothing of a wish that came after it.
-            self.drop_pending(session, name);
+            let entry = self.ledger[lease].entry;
+            self.drop_pending(session, name, Some(entry));
             self.free(lease, EventReason::Released);
         }
         self.reply(session, id, Reply::Released { was_held: lease.is_some() });
