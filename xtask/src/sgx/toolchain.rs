@@ -102,6 +102,8 @@ fn apt(arguments: &[&str]) -> bool {
     if !is_root {
         command.args(["-n", "apt-get"]);
     }
+    // Somebody else may be installing, this very thing perhaps.
+    command.args(["-o", "DPkg::Lock::Timeout=600"]);
     command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command.status().is_ok_and(|status| status.success())
