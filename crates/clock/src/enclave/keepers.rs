@@ -93,6 +93,22 @@ impl Keepers {
     /// # Panics
     /// If the clock has no such timekeeper. Two threads must not keep the same one.
     pub fn keep(&self, index: usize, thread: &mut Thread) {
+        self.keep_noting(index, thread, |_, _| ());
+    }
+
+    /// As [`Keepers::keep`]; `note` is told of each change of the segment that this timekeeper shows,
+    /// with the counter's last reading in the old one, or the first in the new one.
+    ///
+    /// For measurements: it runs between two beats, and what it takes makes a beat longer.
+    ///
+    /// # Panics
+    /// As [`Keepers::keep`].
+    pub fn keep_noting(
+        &self,
+        index: usize,
+        thread: &mut Thread,
+        mut note: impl FnMut(Ticks, Option<Segment>),
+    ) {
         let records = self.records();
         let own = records.get(index).expect("a clock has one or two timekeepers");
         let other = records.get(1_usize.wrapping_sub(index));
@@ -101,11 +117,18 @@ impl Keepers {
         let mut stay = thread.stay();
         self.restart(&mut keeper, &stay, other);
         let mut beats = 0_u64;
+        let (mut last, mut segment) = (Ticks(0), None);
         while !self.stop.load(Ordering::Relaxed) {
             let tsc = chain.beat();
             let seen = Beat { own: tsc, mark: mark(&stay) };
             let verdict = keeper.beat(&seen);
-            own.publish(&keeper.published());
+            let published = keeper.published();
+            own.publish(&published);
+            if published.segment != segment {
+                note(if segment.is_some() { last } else { tsc }, published.segment);
+                segment = published.segment;
+            }
+            last = tsc;
             beats = beats.wrapping_add(1);
             match verdict {
                 Verdict::Continues if beats.is_multiple_of(LOOK_BEATS) => {
@@ -125,6 +148,9 @@ impl Keepers {
         }
         let nothing = Published { segment: None, ..keeper.published() };
         own.publish(&nothing);
+        if segment.is_some() {
+            note(last, None);
+        }
     }
 
     /// As [`Keepers::keep`], on a machine whose counter nothing moves: its one segment does not end, and
