@@ -4,6 +4,7 @@
 use alloc::sync::Arc;
 use core::cell::RefCell;
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::io;
 use std::thread::JoinHandle;
@@ -249,7 +250,16 @@ impl LeaseCell<KeeperClock> {
     /// 0.4 us. A call that begins at or after the deadline never says `Valid` (I13).
     #[inline]
     pub fn check(&self, fence: Fence) -> Check {
-        with_here(self.clock(), |here, own| self.look(here, own, fence))
+        with_known(self.clock(), |here, own| self.look(here, own, fence))
+            .unwrap_or_else(|| self.check_anew(fence))
+    }
+
+    /// As [`LeaseCell::check`], after a handshake. Apart, so that a check that needs none makes no call and
+    /// saves no registers.
+    #[cold]
+    #[inline(never)]
+    fn check_anew(&self, fence: Fence) -> Check {
+        with_anew(self.clock(), |here, own| self.look(here, own, fence))
             .unwrap_or_else(|| self.unknown(fence))
     }
 
@@ -372,7 +382,8 @@ struct Known {
 }
 
 std::thread_local! {
-    static KNOWN: RefCell<Option<Known>> = const { RefCell::new(None) };
+    /// Never dropped, so that reaching it is no more than an address: its marks end with their thread.
+    static KNOWN: RefCell<Option<ManuallyDrop<Known>>> = const { RefCell::new(None) };
 }
 
 /// Lets `look` use what this thread knows of the fast hand, with a reading of its counter; if that is
@@ -382,21 +393,38 @@ fn with_here<R>(
     clock: &KeeperClock,
     mut look: impl FnMut(&Here<'_>, Ticks) -> Result<R, Over>,
 ) -> Option<R> {
+    with_known(clock, &mut look).or_else(|| with_anew(clock, &mut look))
+}
+
+/// Lets `look` use what this thread knows already. `None` if that is over, or nothing.
+#[inline]
+fn with_known<R>(
+    clock: &KeeperClock,
+    look: impl FnOnce(&Here<'_>, Ticks) -> Result<R, Over>,
+) -> Option<R> {
     // First: all that follows is then done in the shadow of its latency.
     let own = counter_early();
     let known = KNOWN.try_with(|known| {
         // Taken while the body of a commit asks again: it runs inside the one that took it.
+        let known = known.try_borrow_mut().ok()?;
+        let Known { thread, stretch } = &**known.as_ref()?;
+        let (_, stretch) = stretch.as_ref().filter(|(id, _)| *id == clock.outside.id)?;
+        look(&Here { marks: thread.marks(), stretch, clock }, own).ok()
+    });
+    known.ok().flatten()
+}
+
+/// Lets `look` use what this thread knows after a handshake.
+fn with_anew<R>(
+    clock: &KeeperClock,
+    look: impl FnOnce(&Here<'_>, Ticks) -> Result<R, Over>,
+) -> Option<R> {
+    let known = KNOWN.try_with(|known| {
         let mut known = known.try_borrow_mut().ok()?;
-        if let Some(Known { thread, stretch: Some((id, stretch)) }) = &*known
-            && *id == clock.outside.id
-            && let Ok(seen) = look(&Here { marks: thread.marks(), stretch, clock }, own)
-        {
-            return Some(seen);
-        }
         planted!(clock.outside.profile, StretchKept => if let Some(Known {
             thread,
             stretch: Some((_, stretch)),
-        }) = &mut *known
+        }) = known.as_deref_mut()
         {
             thread.arm();
             return look(&Here { marks: thread.marks(), stretch, clock }, counter_early()).ok();
@@ -411,9 +439,10 @@ fn with_here<R>(
 /// Shakes hands, again if this thread was interrupted meanwhile.
 #[cold]
 #[inline(never)]
-fn anew<'a>(known: &'a mut Option<Known>, clock: &KeeperClock) -> Option<&'a Known> {
+fn anew<'a>(known: &'a mut Option<ManuallyDrop<Known>>, clock: &KeeperClock) -> Option<&'a Known> {
     if known.is_none() {
-        *known = Some(Known { thread: Thread::claim().ok()?, stretch: None });
+        let thread = Thread::claim().ok()?;
+        *known = Some(ManuallyDrop::new(Known { thread, stretch: None }));
     }
     let known = known.as_mut()?;
     for _ in 0..HANDSHAKES_MAX {
