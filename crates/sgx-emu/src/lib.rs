@@ -8,6 +8,7 @@
 //! - Start reading at [`image::Image`].
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
+pub mod bench;
 pub mod contest;
 mod device;
 pub mod emu;

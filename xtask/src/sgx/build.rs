@@ -16,6 +16,16 @@ use std::process::{Command, Stdio};
 pub(crate) struct Source {
     pub(crate) root: PathBuf,
     pub(crate) target: PathBuf,
+    pub(crate) fences: Fences,
+}
+
+/// The fences that the target has the compiler insert against injected loads (LVI).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fences {
+    /// All of them: after each load, and in place of each return.
+    OfTarget,
+    /// None, to measure what they cost. Never for an image that is relied on.
+    Without,
 }
 
 impl Source {
@@ -24,7 +34,12 @@ impl Source {
         let root = tree::root();
         // A folder of its own: another compiler than the rest of the workspace is built with.
         let target = root.join("target/sgx");
-        Self { root, target }
+        Self { root, target, fences: Fences::OfTarget }
+    }
+
+    /// The same without fences, built beside it.
+    pub(crate) fn without_fences(self) -> Self {
+        Self { target: self.target.join("without-fences"), fences: Fences::Without, ..self }
     }
 }
 
@@ -35,8 +50,8 @@ pub(crate) struct Image {
     pub(crate) measurement: String,
 }
 
-/// Builds the enclave with these features of its package, separated by commas, and the probe, which is
-/// an enclave too and shares the standard library.
+/// Builds the enclave with these features of its package, separated by commas, and the probe and the
+/// subject of measurements, which are enclaves too and share the standard library.
 pub(crate) fn image(source: &Source, features: &str) -> Result<Image, Stop> {
     let toolchain = Toolchain::find()?;
     let failed = |error| Stop::Failed(format!("{}: {error}", source.target.display()));
@@ -46,6 +61,7 @@ pub(crate) fn image(source: &Source, features: &str) -> Result<Image, Stop> {
     compile(source, &toolchain, &compiler, features)?;
     let name = if features.is_empty() { String::new() } else { format!("-{features}") };
     lay_out(source, "tlease-sgx-probe", "tlease-sgx-probe")?;
+    lay_out(source, SUBJECT, SUBJECT)?;
     lay_out(source, "tlease-enclave", &format!("tlease-enclave{name}"))
 }
 
@@ -60,6 +76,8 @@ fn lay_out(source: &Source, program: &str, name: &str) -> Result<Image, Stop> {
     Ok(Image { sgxs, measurement })
 }
 
+/// The enclave that `cargo xtask sgx bench` measures.
+pub(crate) const SUBJECT: &str = "tlease-sgx-subject";
 const TRIPLE: &str = "x86_64-fortanix-unknown-sgx";
 
 fn compile(
@@ -70,7 +88,8 @@ fn compile(
 ) -> Result<(), Stop> {
     let mut cargo = cargo();
     cargo
-        .args(["build", "-p", "tlease-enclave", "-p", "tlease-sgx-probe", "--locked"])
+        .args(["build", "-p", "tlease-enclave", "-p", "tlease-sgx-probe", "-p", SUBJECT])
+        .arg("--locked")
         .args(["--profile", "enclave"])
         .args(["-Zbuild-std=std,panic_abort", "--target", TRIPLE])
         .args(["--features", &of_enclave(features)])
@@ -101,8 +120,12 @@ fn compiler(source: &Source, toolchain: &Toolchain) -> std::io::Result<PathBuf> 
     hidden.extend(home.map(|home| (home, "/cargo")));
     let hidden =
         hidden.iter().map(|(from, to)| format!(" '--remap-path-prefix={}={to}'", from.display()));
+    let fences = match source.fences {
+        Fences::OfTarget => "",
+        Fences::Without => " -C target-feature=-lvi-cfi,-lvi-load-hardening",
+    };
     let script = format!(
-        "#!/bin/sh\n# {}\nexec {} \"$@\" -L 'native={}'{}\n",
+        "#!/bin/sh\n# {}\nexec {} \"$@\" -L 'native={}'{}{fences}\n",
         // By this cargo notices another compiler: it remembers the version that a script had.
         toolchain.version,
         toolchain.rustc.display(),
@@ -131,15 +154,15 @@ fn unwinder(source: &Source) -> Result<(), Stop> {
     succeed(&mut archive, "archiving the unwinder")
 }
 
-/// Builds what runs enclaves; the program of the contest among it.
-pub(crate) fn emulator() -> Result<PathBuf, Stop> {
+/// Builds what runs enclaves, in this profile of cargo's; where the programs are.
+pub(crate) fn emulator(profile: &str) -> Result<PathBuf, Stop> {
     let mut build = cargo();
-    build.args(["build", "-q", "--locked", "-p", "tlease-sgx-emu", "--bins"]);
+    build.args(["build", "-q", "--locked", "-p", "tlease-sgx-emu", "--bins", "--profile", profile]);
     build.current_dir(tree::root()).stdin(Stdio::null());
     succeed(&mut build, "building the emulator")?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| tree::root().join("target"));
-    Ok(target.join("debug/tlease-sgx-contest"))
+    Ok(target.join(if profile == "dev" { "debug" } else { profile }))
 }
 
 /// Lays out, measures and signs; says what was measured.

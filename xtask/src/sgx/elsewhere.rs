@@ -15,7 +15,8 @@ pub(super) fn measures_the_same(here: &Source, image: &Image) -> Result<(), Stop
         fs::remove_dir_all(&root).map_err(failed)?;
     }
     copy(&root).map_err(failed)?;
-    let there = Source { target: root.join("target/other"), root: root.clone() };
+    let target = root.join("target/other");
+    let there = Source { target, root: root.clone(), fences: here.fences };
     let again = build::image(&there, "")?;
     fs::remove_dir_all(&root).map_err(failed)?;
     if again.measurement == image.measurement {

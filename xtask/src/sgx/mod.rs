@@ -35,7 +35,8 @@ pub(crate) fn run(rounds: &str) -> ExitCode {
         }
     };
     println!("MRENCLAVE {}", image.measurement);
-    let status = build::emulator().and_then(|contest| {
+    let status = build::emulator("dev").and_then(|programs| {
+        let contest = programs.join("tlease-sgx-contest");
         let status = Command::new(contest).arg(&image.sgxs).arg(rounds).status();
         status.map_err(|error| Stop::Failed(error.to_string()))
     });
@@ -49,6 +50,42 @@ pub(crate) fn run(rounds: &str) -> ExitCode {
 }
 
 const NOT_SHOWN: u8 = 2;
+
+/// Builds the enclave that is measured, with and without the fences of the target, and measures it.
+pub(crate) fn bench(extent: Bench) -> ExitCode {
+    end(measurements(extent))
+}
+
+/// How long measurements take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bench {
+    /// Some minutes.
+    Whole,
+    /// Some seconds, to see that it runs: its figures say little.
+    Quick,
+}
+
+fn measurements(extent: Bench) -> Result<(), Stop> {
+    let fenced = build::Source::here();
+    build::image(&fenced, "")?;
+    let image = |source: &build::Source| source.target.join(build::SUBJECT).with_extension("sgxs");
+    let plain = build::Source::here().without_fences();
+    build::image(&plain, "")?;
+    let programs = build::emulator("release")?;
+    let mut command = Command::new(programs.join("tlease-sgx-bench"));
+    command.args([image(&fenced), image(&plain)]);
+    if extent == Bench::Quick {
+        command.arg("--quick");
+    }
+    let status = command.status().map_err(|error| Stop::Failed(error.to_string()))?;
+    if !status.success() {
+        return Err(Stop::Failed(format!("measuring the enclave failed: {status}")));
+    }
+    let (_, passed) = Cargo::new(RANGES).run(|line| println!("{line}"));
+    if passed { Ok(()) } else { Err(Stop::Failed(format!("failed; repeat it: cargo {RANGES}"))) }
+}
+
+const RANGES: &str = "bench -q -p tlease-clock --bench admitted_range --locked";
 
 /// Builds, and runs what attacks the enclave and its emulator.
 pub(crate) fn test(extent: Extent) -> ExitCode {
