@@ -10,7 +10,7 @@ use core::hint::black_box;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use tlease_clock::Check;
-use tlease_clock::enclave::MachineProfile;
+use tlease_clock::enclave::{MachineProfile, Timed};
 use tlease_clock::stay::Thread;
 
 /// Under what the store answers.
@@ -19,17 +19,24 @@ enum Lease {
     None,
     /// Its deadline is compared with the counter before each answer.
     ByCounter,
-    /// It is checked before each answer, in a stay.
-    ByTimekeepers,
+    /// It is checked in a stay, before so many answers.
+    ByTimekeepers(usize),
 }
 
 /// One slice of each in every round: the lease, whether a timekeeper runs meanwhile, and a name.
-const CASES: [(Lease, bool, &str); 4] = [
+const CASES: [(Lease, bool, &str); 5] = [
     (Lease::None, false, "no lease"),
-    (Lease::ByCounter, false, "lease by the bare counter"),
+    (Lease::ByCounter, false, "lease by the bare counter, a look for each answer"),
     (Lease::None, true, "no lease, beside a timekeeper"),
-    (Lease::ByTimekeepers, true, "lease by a timekeeper"),
+    (Lease::ByTimekeepers(1), true, "lease by a timekeeper, a check for each answer"),
+    (
+        Lease::ByTimekeepers(IN_FLIGHT),
+        true,
+        "lease by a timekeeper, a check for sixteen that leave together",
+    ),
 ];
+/// Their order in even rounds, and in odd ones: so few starts of the timekeeper, and none always first.
+const ORDER: [[usize; CASES.len()]; 2] = [[0, 1, 2, 3, 4], [1, 0, 4, 3, 2]];
 
 /// From where the requests come, and where the answers go.
 trait Clients {
@@ -130,9 +137,7 @@ fn run(machine: &MachineProfile, rounds: u64, clients: &mut impl Clients) {
     let mut tally = Tally::default();
     for round in 0..rounds {
         let mut kept = None;
-        // Every other round the other way round.
-        let turn = |case: usize| if round % 2 == 0 { case } else { case ^ 1 };
-        for case in (0..CASES.len()).map(turn) {
+        for case in ORDER[usize::from(round % 2 == 1)] {
             let (lease, beside, _) = CASES[case];
             if !beside {
                 kept = None;
@@ -142,14 +147,14 @@ fn run(machine: &MachineProfile, rounds: u64, clients: &mut impl Clients) {
             clients.begin_slice();
             let begin = counter();
             let answered = match (&mut kept, lease) {
-                (Some(kept), Lease::ByTimekeepers) => {
-                    timed(&mut store, clients, kept, &mut thread, &mut tally)
+                (Some(kept), Lease::ByTimekeepers(every)) => {
+                    timed(&mut store, clients, (kept, every), &mut thread, &mut tally)
                 }
                 (_, Lease::ByCounter) => {
                     let until = black_box(begin + (1 << 40));
                     untimed(&mut store, clients, || ticks() < until)
                 }
-                (_, Lease::None | Lease::ByTimekeepers) => untimed(&mut store, clients, || true),
+                (_, Lease::None | Lease::ByTimekeepers(_)) => untimed(&mut store, clients, || true),
             };
             found[case].add(counter().saturating_sub(begin), answered, true);
         }
@@ -193,12 +198,12 @@ fn untimed(store: &mut Store, clients: &mut impl Clients, may: impl Fn() -> bool
     answered
 }
 
-/// The same with a check in a stay before each answer. What interrupts the stay costs a handshake, and a
+/// The same with a check in a stay before every so many answers. What interrupts the stay costs a handshake, and a
 /// new segment a renewal, whose round trip is no part of this.
 fn timed(
     store: &mut Store,
     clients: &mut impl Clients,
-    kept: &mut Kept<'_>,
+    (kept, every): (&mut Kept<'_>, usize),
     thread: &mut Thread,
     tally: &mut Tally,
 ) -> u64 {
@@ -214,12 +219,12 @@ fn timed(
                 continue;
             };
             tally.handshakes += 1;
-            while let Some((request, rest)) = left.split_at_checked(REQUEST) {
-                if !matches!(kept.cell.check_in(&stay, FENCE), Check::Valid { .. }) {
-                    break;
+            while !left.is_empty() && is_valid(kept, &stay) {
+                let (together, rest) = left.split_at(left.len().min(every * REQUEST));
+                for request in together.chunks_exact(REQUEST) {
+                    store.answer(request, &mut replies).expect("a request");
+                    answered += 1;
                 }
-                store.answer(request, &mut replies).expect("a request");
-                answered += 1;
                 left = rest;
             }
             drop(stay);
@@ -231,6 +236,10 @@ fn timed(
     }
     tally.answers += answered;
     answered
+}
+
+fn is_valid(kept: &Kept<'_>, stay: &Timed<'_>) -> bool {
+    matches!(kept.cell.check_in(stay, FENCE), Check::Valid { .. })
 }
 
 /// As an application reads it that trusts it.
