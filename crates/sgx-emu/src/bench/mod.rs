@@ -102,7 +102,7 @@ impl Bench {
              renewal\n"
         ));
         line(Gaps::HEADER);
-        let millis = self.of(&[10_000, 300]).to_string();
+        let millis = self.of(&[4_000, 300]).to_string();
         let own =
             RATES.first().map(|rate| (&self.profile, rate, "; the kernel's interrupts count too"));
         let patient = RATES.iter().map(|rate| (&self.patient, rate, ""));

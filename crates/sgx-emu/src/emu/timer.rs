@@ -73,8 +73,9 @@ fn arm(timer: libc::timer_t, period: u64) {
         tv_sec: i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX),
         tv_nsec: i64::try_from(nanos % 1_000_000_000).unwrap_or(0),
     };
-    let interval = if is_random { 0 } else { period };
-    let setting = libc::itimerspec { it_interval: span(interval), it_value: span(first) };
+    // At random too: the first may come before the thread is back inside, where it is no exit that would
+    // set the timer anew.
+    let setting = libc::itimerspec { it_interval: span(period), it_value: span(first) };
     // WHY: as above.
     // SAFETY: the timer is this thread's and is never deleted; the setting is only read.
     unsafe { libc::timer_settime(timer, 0, &raw const setting, std::ptr::null_mut()) };
