@@ -9,8 +9,8 @@ use tlease_attest::test_quotes::{self, QuotingEnclave};
 use tlease_attest::test_root::TestRoot;
 use tlease_attest::{
     Appraiser, Challenge, Enclave, Evidence, HandshakeError, Identity, Measured, Mrenclave,
-    Mrsigner, Peer, Platform, PlatformFault, Policy, Proof, Quotes, Reason, Refusal, ReportData,
-    Target, TcbStatus, UnixTime, accept, connect,
+    Mrsigner, Peer, Platform, PlatformFault, Policy, Proof, Quotes, Reason, Refusal, Register,
+    ReportData, Target, TcbStatus, TrustDomain, UnixTime, accept, connect,
 };
 
 const SGX_QUOTE: &[u8] = include_bytes!("samples/sgx_quote");
@@ -297,6 +297,24 @@ fn two_enclaves_on_machines_with_quotes_get_a_session() {
     let Err(HandshakeError::Refused(Refusal::Debug { .. })) = refused else {
         panic!("{refused:?}")
     };
+}
+
+#[test]
+fn a_trust_domain_that_is_being_debugged_is_refused_though_its_quote_is_authentic() {
+    let data = ReportData([4; 64]);
+    let registers = [1, 2, 3, 4].map(|number| Register([number; 48]));
+    let judge = |is_debug, says: &str| {
+        let domain = TrustDomain { mrtd: Register([9; 48]), rtmr: registers, is_debug };
+        let quote = test_quotes::domain_quote(&domain, &data);
+        let policy = format!("allow vm {domain}\n{says}");
+        appraise(&policy, test_quotes::quotes(), &quote, &data.0, Some(UnixTime(1_800_000_000)))
+    };
+    let peer = judge(false, "").unwrap();
+    assert!(matches!(peer.measured, Measured::TrustDomain(domain) if !domain.is_debug));
+    let refused = judge(true, "");
+    assert!(matches!(refused, Err(Refusal::Debug { .. })), "{refused:?}");
+    let peer = judge(true, "accept-debug").unwrap();
+    assert!(matches!(peer.measured, Measured::TrustDomain(domain) if domain.is_debug));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 """Makes a root for quotes that nobody trusts, and all that hangs below it: run it to draw other keys.
 
-Writes root.der, collateral.json, and certified.bin: what follows the signature in every quote of this
+Writes root.der, collateral.json, collateral_tdx.json, and certified.bin: what follows the signature in every quote of this
 machine, which is the attestation key, the quoting enclave's report on it, and the machine's chain of
 certificates. The private half of the attestation key goes to key.bin; the others are thrown away.
 
@@ -113,26 +113,33 @@ def main():
 
     level = {"tcbDate": "2026-01-01T00:00:00Z", "tcbStatus": "UpToDate"}
     components = {"sgxtcbcomponents": [{"svn": 0}] * 16, "pcesvn": 0}
-    tcb_info = json.dumps({
-        "id": "SGX", "version": 3, **DATES, "fmspc": FMSPC.hex().upper(), "pceId": "0000",
-        "tcbType": 0, "tcbEvaluationDataNumber": 1, "tcbLevels": [{"tcb": components, **level}]})
-    qe_identity = json.dumps({
-        "id": "QE", "version": 2, **DATES, "tcbEvaluationDataNumber": 1,
-        "miscselect": "00000000", "miscselectMask": "FFFFFFFF",
-        "attributes": "05" + "00" * 15, "attributesMask": "FF" * 8 + "00" * 8,
-        "mrsigner": QE_SIGNER.hex().upper(), "isvprodid": 1,
-        "tcbLevels": [{"tcb": {"isvsvn": 1}, **level}]})
-    collateral = {
-        "pck_crl_issuer_chain": pem(ca, root),
-        "root_ca_crl": crl(root_name, root_key),
-        "pck_crl": crl(ca_name, ca_key),
-        "tcb_info_issuer_chain": pem(signer, root),
-        "tcb_info": tcb_info,
-        "tcb_info_signature": sign(signer_key, tcb_info.encode()).hex(),
-        "qe_identity_issuer_chain": pem(signer, root),
-        "qe_identity": qe_identity,
-        "qe_identity_signature": sign(signer_key, qe_identity.encode()).hex(),
-    }
+    of_domains = {"tdxtcbcomponents": [{"svn": 0}] * 16}
+    module = {"mrsigner": "00" * 48, "attributes": "00" * 8, "attributesMask": "FF" * 8}
+    crls = {"root_ca_crl": crl(root_name, root_key), "pck_crl": crl(ca_name, ca_key)}
+
+    def collateral(kind, components, also):
+        tcb_info = json.dumps({
+            "id": kind, "version": 3, **DATES, "fmspc": FMSPC.hex().upper(), "pceId": "0000",
+            "tcbType": 0, "tcbEvaluationDataNumber": 1, **also,
+            "tcbLevels": [{"tcb": components, **level}]})
+        qe_identity = json.dumps({
+            "id": "TD_QE" if kind == "TDX" else "QE", "version": 2, **DATES,
+            "tcbEvaluationDataNumber": 1,
+            "miscselect": "00000000", "miscselectMask": "FFFFFFFF",
+            "attributes": "05" + "00" * 15, "attributesMask": "FF" * 8 + "00" * 8,
+            "mrsigner": QE_SIGNER.hex().upper(), "isvprodid": 1,
+            "tcbLevels": [{"tcb": {"isvsvn": 1}, **level}]})
+        text = {
+            "pck_crl_issuer_chain": pem(ca, root),
+            **crls,
+            "tcb_info_issuer_chain": pem(signer, root),
+            "tcb_info": tcb_info,
+            "tcb_info_signature": sign(signer_key, tcb_info.encode()).hex(),
+            "qe_identity_issuer_chain": pem(signer, root),
+            "qe_identity": qe_identity,
+            "qe_identity_signature": sign(signer_key, qe_identity.encode()).hex(),
+        }
+        return json.dumps(text, indent=1).encode() + b"\n"
 
     report = bytearray(384)
     report[48] = 5  # INIT, MODE64BIT
@@ -150,7 +157,9 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     files = {
         "root.der": root.public_bytes(Encoding.DER),
-        "collateral.json": json.dumps(collateral, indent=1).encode() + b"\n",
+        "collateral.json": collateral("SGX", components, {}),
+        "collateral_tdx.json": collateral(
+            "TDX", components | of_domains, {"tdxModule": module, "tdxModuleIdentities": []}),
         "certified.bin": certified,
         "key.bin": attestation_key.private_numbers().private_value.to_bytes(32, "big"),
     }

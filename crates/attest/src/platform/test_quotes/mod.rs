@@ -13,7 +13,7 @@ use crate::binding::ReportData;
 use crate::challenge::Challenge;
 use crate::dcap::Quotes;
 use crate::evidence::Evidence;
-use crate::measured::Enclave;
+use crate::measured::{Enclave, TrustDomain};
 use crate::report::{LocalReport, Target};
 
 /// Believes quotes of [`QuotingEnclave`], and no others.
@@ -23,7 +23,8 @@ use crate::report::{LocalReport, Target};
 #[must_use]
 pub fn quotes() -> Quotes {
     let root = include_bytes!("root.der");
-    Quotes::assume_root(root, &[include_str!("collateral.json")]).expect("it is collateral")
+    let collateral = [include_str!("collateral.json"), include_str!("collateral_tdx.json")];
+    Quotes::assume_root(root, &collateral).expect("it is collateral")
 }
 
 /// An enclave on a machine whose quotes [`quotes`] verifies, and that makes no local reports.
@@ -53,13 +54,45 @@ impl QuotingEnclave {
         let mut quote = HEADER.to_vec();
         // A quote has what a report has, up to the id of its key.
         quote.extend_from_slice(&report.as_bytes()[..384]);
-        let signature: Signature = self.key.sign(&quote);
-        let len = u32::try_from(64 + CERTIFIED.len()).expect("it has some kilobytes");
-        quote.extend_from_slice(&len.to_le_bytes());
-        quote.extend_from_slice(&signature.to_bytes());
-        quote.extend_from_slice(CERTIFIED);
-        quote
+        sign(&self.key, quote, CERTIFIED)
     }
+}
+
+/// What the quoting enclave of the machine would make of a trust domain on it.
+///
+/// # Panics
+/// Never: what it reads lies beside this file.
+#[must_use]
+pub fn domain_quote(domain: &TrustDomain, data: &ReportData) -> Vec<u8> {
+    let mut report = [0; 584];
+    // TUD: bit 0 is DEBUG. SEC: SEPT_VE_DISABLE, without which no verifier trusts a domain.
+    report[120] = u8::from(domain.is_debug);
+    report[123] = 1 << 4;
+    report[136..184].copy_from_slice(&domain.mrtd.0);
+    for (register, at) in domain.rtmr.iter().zip((328..).step_by(48)) {
+        report[at..at + 48].copy_from_slice(&register.0);
+    }
+    report[520..].copy_from_slice(&data.0);
+    let mut quote = HEADER.to_vec();
+    quote[0] = 4;
+    quote[4] = 0x81;
+    quote.extend_from_slice(&report);
+    // This version puts what certifies the key into an envelope of its own.
+    let (key, certified) = CERTIFIED.split_at(64);
+    let len = u32::try_from(certified.len()).expect("it has some kilobytes");
+    let certified = [key, &6_u16.to_le_bytes(), &len.to_le_bytes(), certified].concat();
+    let key = SigningKey::from_slice(include_bytes!("key.bin")).expect("it is a key");
+    sign(&key, quote, &certified)
+}
+
+/// Header and report, signed; the lengths are those of a quote's last part.
+fn sign(key: &SigningKey, mut quote: Vec<u8>, certified: &[u8]) -> Vec<u8> {
+    let signature: Signature = key.sign(&quote);
+    let len = u32::try_from(64 + certified.len()).expect("it has some kilobytes");
+    quote.extend_from_slice(&len.to_le_bytes());
+    quote.extend_from_slice(&signature.to_bytes());
+    quote.extend_from_slice(certified);
+    quote
 }
 
 impl Platform for QuotingEnclave {
