@@ -21,9 +21,10 @@ fn main() {
         "| admitted beside what is so | skew of two counters | term | usable by its holder | freed \
          after | usable of that |\n|---|---|---|---|---|---|"
     );
-    for (name, numerator, denominator) in RANGES {
+    let ranges = RANGES.iter().map(|(name, up, down)| (*name, around(*up, *down)));
+    let committed = COMMITTED.parse().expect("a profile");
+    for (name, profile) in ranges.chain([("as committed for the enclave", committed)]) {
         for millis in TERMS_MS {
-            let profile = profile(*numerator, *denominator);
             let Seen { usable, freed } = World::new(&profile, Span::from_millis(*millis)).run();
             let term = (millis * 1_000_000) as f64;
             let skew = profile.tsc_hz().max().get() as f64 / profile.tsc_hz().min().get() as f64;
@@ -48,6 +49,8 @@ const RANGES: &[(&str, u64, u64)] = &[
     ("twice", 2, 1),
     ("four times", 4, 1),
 ];
+/// What the image of this repository assumes: any processor that is known.
+const COMMITTED: &str = include_str!("../../enclave/measured/machine.toml");
 /// The longest that the enclave of this repository gives, a usual one, and a long one.
 const TERMS_MS: &[u64] = &[200, 1_000, 5_000];
 
@@ -61,14 +64,15 @@ const REACH: Span = Span::from_millis(4);
 /// Beats between two looks: some 16 us.
 const LOOK_BEATS: u64 = 64;
 
-fn profile(numerator: u64, denominator: u64) -> MachineProfile {
+/// The profile with the frequencies from `denominator / numerator` of what is so to its inverse.
+fn around(numerator: u64, denominator: u64) -> MachineProfile {
     let hertz = |hertz| Hertz::new(hertz).expect("some");
-    let around = |hz: u64| {
+    let range = |hz: u64| {
         let slowest = hertz(hz * denominator / numerator);
         HzRange::assume(slowest, hertz(hz * numerator / denominator)).expect("a range")
     };
     let cpu = CpuModel { vendor: "AuthenticAMD".into(), family: 25, model: 17, stepping: 1 };
-    MachineProfile::assume(cpu, around(CORE_HZ), around(TSC_HZ), Smt::Off).expect("a known model")
+    MachineProfile::assume(cpu, range(CORE_HZ), range(TSC_HZ), Smt::Off).expect("a known model")
 }
 
 /// When what happened, in nanoseconds since the first holder asked.
