@@ -37,11 +37,12 @@ pub(super) fn tsc() -> u64 {
     unsafe { std::arch::x86_64::_rdtsc() }
 }
 
-/// A system call that passes no memory; its result, with errors as negative numbers.
+/// A system call that writes no memory; its result, with errors as negative numbers.
 pub(super) fn call(number: libc::c_long, arguments: [i64; 4]) -> i64 {
     let result: i64;
     // WHY: the C library's wrappers write `errno` through FS, which may be the enclave's.
-    // SAFETY: the callers pass numbers alone, and calls that touch no memory of this process.
+    // SAFETY: the callers pass numbers alone, or the address of a local that the kernel reads, and calls
+    // that write no memory of this process.
     unsafe {
         asm!(
             "syscall",

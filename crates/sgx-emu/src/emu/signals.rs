@@ -55,7 +55,17 @@ extern "C" fn on_signal(
     let instruction = registers.get(libc::REG_RIP);
     let taken = match table::inside(instruction, cpu::fs()) {
         Some(thread) => inside(thread, signal, code, &mut registers),
-        None => outside(signal, instruction, &mut registers),
+        None => {
+            if signal == timer::signal() && code == libc::SI_TIMER {
+                // WHY: as above.
+                // SAFETY: as above.
+                let info = unsafe { &*info };
+                // WHY: which timer it was stands in a union.
+                // SAFETY: the code says that a timer sent it.
+                timer::rang_outside(unsafe { info.si_timerid() });
+            }
+            outside(signal, instruction, &mut registers)
+        }
     };
     if taken.is_err() {
         // As without us: the fault comes again, and ends the process.

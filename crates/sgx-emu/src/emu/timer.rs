@@ -1,5 +1,6 @@
 //! Exits at a chosen rate: a timer of the kernel for each thread, whose signal is the interrupt.
 
+use super::cpu;
 use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -33,20 +34,44 @@ pub(super) fn prepare() -> io::Result<()> {
         None if period == 0 => return Ok(()),
         None => (create()?, 0),
     };
-    if set != period {
+    if rests(timer) || set != period {
         arm(timer, period);
         TIMER.set(Some((timer, period)));
     }
     Ok(())
 }
 
-/// Sets the calling thread's timer anew after an exit, if intervals are random.
+/// Sets the calling thread's timer anew after an exit, if intervals are random or it rests.
 pub(super) fn again() {
-    if IS_RANDOM.load(SeqCst)
-        && let Some((timer, period)) = TIMER.get()
+    if let Some((timer, period)) = TIMER.get()
+        && (rests(timer) || IS_RANDOM.load(SeqCst))
     {
         arm(timer, period);
     }
+}
+
+/// The timer of this number rang outside, where it is no exit. After some rings in a row it rests until
+/// its thread goes in again: each would wake a thread that waits for the host, and take the core from
+/// one that is inside. A few come between an exit and the return.
+///
+/// In a handler.
+pub(super) fn rang_outside(number: libc::c_int) {
+    let rings = usize::try_from(number).ok().and_then(|number| RINGS.get(number));
+    if rings.is_some_and(|rings| rings.fetch_add(1, SeqCst) + 1 >= RINGS_MAX) {
+        let never = [0_i64; 4];
+        let setting = never.as_ptr().expose_provenance() as i64;
+        cpu::call(libc::SYS_timer_settime, [number.into(), 0, setting, 0]);
+    }
+}
+
+/// How often each timer, by the kernel's number, rang outside since its thread was last inside. One with
+/// a number beyond these never rests.
+static RINGS: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+const RINGS_MAX: u64 = 3;
+
+/// Whether the timer rests.
+fn rests(timer: libc::timer_t) -> bool {
+    RINGS.get(timer.addr()).is_some_and(|rings| rings.swap(0, SeqCst) >= RINGS_MAX)
 }
 
 fn create() -> io::Result<libc::timer_t> {
