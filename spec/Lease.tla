@@ -304,6 +304,13 @@ GranterReceives(m) ==
     /\ Ordered => \A n \in net : n.to = "granter" /\ n.h = m.h => n.id >= m.id
     /\ Do(Handled([granter EXCEPT !.lastId[m.h] = Max(@, m.id)], disk, m))
 
+\* There is no room for a lease that somebody reclaims: nothing becomes of it.  Nobody else gets the
+\* name meanwhile, so its holder goes on to the lease's end, and may try again.
+FindsNoRoom(m) ==
+    /\ m.to = "granter" /\ m.op = "Reclaim" /\ granter.phase = "Waiting"
+    /\ granter.lease[m.h] = None /\ Admits(granter, holder[m.h], m)
+    /\ Do(Result([granter EXCEPT !.lastId[m.h] = Max(@, m.id)], disk, {}))
+
 \* An acquire that waited for the store, now that it may be covered, or must wait for others.
 CanUnpark(h) ==
     /\ granter.phase = "Serving" /\ granter.parked[h] # None
@@ -524,6 +531,14 @@ AskToRenew(h, longer) ==
     /\ holder[h].st = "Held" /\ holder[h].left # 0 /\ CanAsk(holder[h], 1)
     /\ HolderDoes(h, AskRenew(h, holder[h], longer))
 
+\* A reclaim that found no room is tried again: the lease then counts from that later sending.
+ReclaimAgain(h) ==
+    LET x == holder[h] IN
+    /\ x.st = "Held"
+    /\ x.left > 0 \/ Planted("reclaim when not valid")
+    /\ x.home # x.epoch.inc /\ CanAsk(x, 1)
+    /\ HolderDoes(h, Ask(h, x, "Reclaim", x.fence, x.mode, x.term))
+
 GiveUp(h) == holder[h].st # "Idle" /\ HolderDoes(h, Leave(h, holder[h]))
 
 \* A lease is over at its deadline, whatever anybody says (I13).
@@ -633,7 +648,7 @@ Init ==
     /\ highest = 0
 
 GranterStep ==
-    \/ \E m \in net : GranterReceives(m)
+    \/ \E m \in net : GranterReceives(m) \/ FindsNoRoom(m)
     \/ \E h \in Holders : Unpark(h) \/ Recall(h)
     \/ Serve \/ EndWait \/ Lower \/ Stored \/ StoreWrites \/ Exit
     \/ \E r \in PossibleRecords(disk) : StoreFails(r) \/ Crash(r)
@@ -641,7 +656,7 @@ GranterStep ==
 HolderStep ==
     \/ \E m \in net : HolderReceives(m)
     \/ \E h \in Holders :
-        \/ GiveUp(h) \/ Break(h)
+        \/ GiveUp(h) \/ Break(h) \/ ReclaimAgain(h)
         \/ \E mode \in Modes, term \in Terms : Wish(h, mode, term)
         \/ \E longer \in Lengths(h) : AskToRenew(h, longer)
         \/ \E again \in BOOLEAN : Reopen(h, again)
