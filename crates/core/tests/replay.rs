@@ -11,6 +11,13 @@ mod behaviour;
 mod cell;
 #[path = "replay/node.rs"]
 mod node;
+#[cfg(feature = "mutants")]
+#[path = "replay/record.rs"]
+mod record;
+#[cfg(feature = "mutants")]
+#[path = "support/rng.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod rng;
 #[path = "replay/seen.rs"]
 mod seen;
 #[path = "replay/value.rs"]
@@ -84,6 +91,31 @@ fn the_code_does_what_tlc_has_drawn() {
     replayed.is_complete();
 }
 
+/// Traces of the code as it is, and of the code with bugs that TLC must notice. A directory gets them all
+/// as one module, and a list of how many there are of what.
+#[cfg(feature = "mutants")]
+#[test]
+#[ignore = "cargo xtask tlc runs it, and has TLC look for what it wrote down in the specification"]
+fn traces_of_the_code_are_written_down() {
+    let directory = std::env::var_os("TLEASE_TRACES").expect("TLEASE_TRACES, a directory");
+    let directory = std::path::Path::new(&directory);
+    let mut traces = mutants::traces(cell::Hands::exact(), mutants::TRACES);
+    assert_eq!(traces.len() as u64, mutants::TRACES, "the code does what the cell expects");
+    let kinds: Vec<&String> = traces.iter().flat_map(|trace| &trace.kinds).collect();
+    let is_missing = |step: &&&str| !kinds.iter().any(|kind| kind == *step);
+    let inputs = STEPS.iter().filter(|step| !mutants::FOLLOWING.contains(step));
+    let missing: Vec<_> = inputs.filter(is_missing).collect();
+    assert!(missing.is_empty(), "never recorded: {missing:?}");
+    let mut index = format!("as-it-is {}\n", mutants::lengths(&traces));
+    for mutant in mutants::noticed() {
+        let more = mutants::traces(mutants::planted(mutant), mutants::TRACES_OF_BUG);
+        index.push_str(&format!("{} {}\n", mutant.name(), mutants::lengths(&more)));
+        traces.extend(more);
+    }
+    fs::write(directory.join("index.txt"), index).expect("a place for the list");
+    fs::write(directory.join("Recorded.tla"), record::module(&traces)).expect("for the traces");
+}
+
 /// The bugs in the code that the behaviours which are checked in show.
 #[cfg(feature = "mutants")]
 #[test]
@@ -103,6 +135,50 @@ fn planted_bugs_make_the_code_leave_the_specification() {
 #[cfg(feature = "mutants")]
 mod mutants {
     use tlease_core::Mutant;
+
+    use super::cell::Hands;
+    use super::record::{Recorder, Trace};
+
+    pub(super) const TRACES: u64 = 24;
+    pub(super) const TRACES_OF_BUG: u64 = 3;
+
+    /// Steps that are no input, but follow from one.
+    pub(super) const FOLLOWING: [&str; 5] = ["Unpark", "Serve", "EndWait", "Lower", "StoreWrites"];
+
+    /// As many traces, but for those in which the code does what no cell can go on with.
+    pub(super) fn traces(hands: Hands, count: u64) -> Vec<Trace> {
+        let trace = |seed| std::panic::catch_unwind(|| Recorder::new(hands, seed).run()).ok();
+        (0..count).filter_map(trace).collect()
+    }
+
+    /// How many steps each has.
+    pub(super) fn lengths(traces: &[Trace]) -> String {
+        traces.iter().map(|trace| trace.steps.to_string()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Exact hands, with a bug.
+    pub(super) fn planted(mutant: Mutant) -> Hands {
+        let Hands { slow, fast } = Hands::exact();
+        Hands { slow: slow.mutate(mutant), fast: fast.mutate(mutant) }
+    }
+
+    /// The bugs whose traces TLC must not find; others for whoever names them.
+    pub(super) fn noticed() -> Vec<Mutant> {
+        let Ok(names) = std::env::var("TLEASE_MUTANTS") else { return NOTICED.to_vec() };
+        let is_named = |mutant: &&Mutant| names.split(' ').any(|name| name == mutant.name());
+        Mutant::ALL.iter().filter(is_named).copied().collect()
+    }
+
+    const NOTICED: [Mutant; 8] = [
+        Mutant::AnchorAtReceipt,
+        Mutant::ResendKeepsId,
+        Mutant::RestartWaitSkipped,
+        Mutant::PromiseBeforeDurable,
+        Mutant::FencesRepeat,
+        Mutant::UsedIdAccepted,
+        Mutant::RenewalRevives,
+        Mutant::SharedBesideExclusive,
+    ];
 
     pub(super) const SEEN: [Mutant; 24] = [
         Mutant::AnchorAtReceipt,

@@ -2,7 +2,8 @@
 //!
 //! `spec/runs.txt` lists the runs: the protocol, of which every invariant must hold; witnesses, which
 //! show that the invariants are about something; and mutations, each of which TLC must find. Then it
-//! draws behaviours, which the code must follow, and must not where a mutation is planted.
+//! draws behaviours, which the code must follow, and must not where a mutation is planted; and it looks
+//! for what the code does in the specification.
 //!
 //! TLC is a Java program, fetched once into `target/tlc` by pip, by name, version and checksum. It
 //! runs with one worker and at most 2 GB.
@@ -10,6 +11,7 @@
 mod replay;
 mod report;
 mod runs;
+mod trace;
 
 use crate::gate::Extent;
 use crate::job::now;
@@ -52,6 +54,8 @@ pub(crate) fn check(extent: Extent) -> Verdict {
         table.iter().filter(|run| run.tier == Tier::Gate || extent == Extent::Full).collect();
     let (replays, runs): (Vec<&Run>, _) =
         runs.into_iter().partition(|run| run.checked == Checked::Replay);
+    let (traces, runs): (Vec<&Run>, _) =
+        runs.into_iter().partition(|run| run.checked == Checked::Trace);
     println!("{}", Report::HEADING);
     let mut passed = true;
     let model = crate::tree::root().join("spec/Lease.tla");
@@ -73,6 +77,9 @@ pub(crate) fn check(extent: Extent) -> Verdict {
     }
     passed &= agrees(&replays, &base, &jar);
     passed &= mutations_differ(&replays, &base, &jar);
+    for run in traces {
+        passed &= has_traces(run, &base, &jar);
+    }
     if passed { Verdict::Passed } else { Verdict::Failed }
 }
 
@@ -181,6 +188,24 @@ fn mutations_differ(replays: &[&Run], base: &str, jar: &Path) -> bool {
         passed &= found;
     }
     passed
+}
+
+/// Whether what the code does is a behaviour of the specification, and what it does with a bug is not.
+fn has_traces(run: &Run, base: &str, jar: &Path) -> bool {
+    let begin = now();
+    let verdicts: Vec<Result<String, String>> =
+        match trace::look_for(run, base, jar, &place().join("traces")) {
+            Ok(traces) => traces.iter().map(trace::Traces::verdict).collect(),
+            Err(error) => vec![Err(error.to_string())],
+        };
+    println!("{} ({} s)", run.name, begin.elapsed().as_secs());
+    for verdict in &verdicts {
+        match verdict {
+            Ok(what) => println!("  {what}"),
+            Err(why) => println!("FAILED: {why}"),
+        }
+    }
+    verdicts.iter().all(Result::is_ok)
 }
 
 fn replay_all(directory: &Path, drawn: &[Behaviour]) -> io::Result<(Outcome, String)> {

@@ -66,7 +66,10 @@ impl Report {
             (Expected::Violated(_), Checked::Loss | Checked::Healing) => {
                 self.code == Some(NOT_LIVE) && self.violated.as_deref() == Some(SOME_PROPERTY)
             }
-            (Expected::Violated(name), Checked::Safety | Checked::Witness(_) | Checked::Replay) => {
+            (
+                Expected::Violated(name),
+                Checked::Safety | Checked::Witness(_) | Checked::Replay | Checked::Trace,
+            ) => {
                 matches!(self.code, Some(UNSAFE | NOT_LIVE))
                     && self.violated.as_deref() == Some(name)
             }

@@ -31,6 +31,8 @@ pub(super) enum Checked {
     Witness(String),
     /// That the code does the same (`replay`).
     Replay,
+    /// That what the code does is a behaviour of the specification (`trace`).
+    Trace,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +64,7 @@ impl Run {
             "loss" => Checked::Loss,
             "healing" => Checked::Healing,
             "replay" => Checked::Replay,
+            "trace" => Checked::Trace,
             witness => Checked::Witness(witness.to_owned()),
         };
         let expected = match expected {
@@ -86,7 +89,7 @@ impl Run {
     /// A constant that `base` does not have.
     pub(super) fn config(&self, base: &str) -> Result<String, String> {
         let mut changes: Vec<(String, String)> = Vec::new();
-        if self.checked == Checked::Replay {
+        if matches!(self.checked, Checked::Replay | Checked::Trace) {
             changes.extend(UNBOUNDED.map(|(name, value)| (name.to_owned(), value.to_owned())));
         }
         changes.extend(self.changes.iter().cloned());
@@ -114,6 +117,11 @@ impl Run {
             Checked::Healing => fair(&model, "Healed", "WishesAreGranted"),
             Checked::Witness(witness) => format!("{model}\nINVARIANT {witness}\n"),
             Checked::Replay => model.replacen("SPECIFICATION Spec", "SPECIFICATION ReplaySpec", 1),
+            // Traces name their holders.
+            Checked::Trace => {
+                let model = model.replacen("SPECIFICATION Spec", "SPECIFICATION TraceSpec", 1);
+                format!("{model}\n  a = a\n  b = b\n  c = c\n")
+            }
         })
     }
 

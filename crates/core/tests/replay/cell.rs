@@ -89,10 +89,21 @@ impl Cell {
 
     /// Takes the step that led to `state` from `before`.
     pub(crate) fn take(&mut self, before: &State, state: &State) {
-        self.blink();
         let step = &state.step;
+        if state.op() == "Reopen" && !step.field("again").is_true() {
+            let holder = step.field("h").text();
+            if may_leave(before, holder) {
+                self.answer_leaves(holder);
+            }
+        }
+        self.input(step, &Written::of(state.disk.field("stored")));
+    }
+
+    /// Takes an input. A write that fails leaves the disk with `stored`.
+    pub(crate) fn input(&mut self, step: &Value, stored: &Written) {
+        self.blink();
         let of = |field: &str| step.field(field).text();
-        match state.op() {
+        match step.field("op").text() {
             "GranterReceives" => self.deliver_request(&Message::of(step.field("m"))),
             "HolderReceives" => self.deliver_reply(&Message::of(step.field("m"))),
             "Wish" => {
@@ -110,15 +121,10 @@ impl Cell {
                 node.lose_continuity();
                 node.look()
             }),
-            "Reopen" => {
-                if !step.field("again").is_true() && may_leave(before, of("h")) {
-                    self.with_node(of("h"), Node::answer_leaves);
-                }
-                self.reopen(of("h"));
-            }
+            "Reopen" => self.reopen(of("h")),
             "Tick" => self.tick(step),
             "Stored" => self.stored(),
-            "StoreFails" => self.store_fails(state),
+            "StoreFails" => self.store_fails(stored),
             "Lower" => self.pass(LOWERED),
             "Recall" => self.recall(),
             "Exit" => {
@@ -132,8 +138,32 @@ impl Cell {
         }
     }
 
+    /// Answers what a holder gave back, on this connection.
+    pub(crate) fn answer_leaves(&mut self, holder: &str) {
+        self.with_node(holder, Node::answer_leaves);
+    }
+
+    /// Whether the granter can be asked what it shows.
+    #[cfg(feature = "mutants")]
+    pub(crate) const fn is_asked(&self) -> bool {
+        self.operator.is_some() && !self.is_stopped
+    }
+
+    /// Whether a holder has a connection to this life of the granter.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn is_connected(&self, holder: &str) -> bool {
+        self.nodes[holder].peer.is_some()
+    }
+
     /// What the code shows. Of the messages only those that the specification keeps.
     pub(crate) fn seen(&mut self, expected: &Seen) -> Seen {
+        let mut seen = self.shows();
+        seen.messages.retain(|message| expected.messages.contains(message));
+        seen
+    }
+
+    /// What the code shows, with every message that was ever sent.
+    pub(crate) fn shows(&mut self) -> Seen {
         let status = self.granter.status();
         let granter = seen::Granter {
             incarnation: status.incarnation.get(),
@@ -149,7 +179,7 @@ impl Cell {
             stored: Written::of_record(&self.stored),
             writing: self.writing.as_ref().map(|(_, record)| Written::of_record(record)),
             holders: self.nodes.iter().map(|(name, node)| (name.clone(), node.seen())).collect(),
-            messages: messages.filter(|message| expected.messages.contains(message)).collect(),
+            messages: messages.collect(),
         }
     }
 
@@ -238,9 +268,9 @@ impl Cell {
     }
 
     /// The specification says which record the disk is left with.
-    fn store_fails(&mut self, state: &State) {
+    fn store_fails(&mut self, stored: &Written) {
         let (id, record) = self.writing.take().expect("a record under way");
-        if Written::of_record(&record) == Written::of(state.disk.field("stored")) {
+        if Written::of_record(&record) == *stored {
             self.stored = record;
         }
         self.feed(Input::PersistFailed(id));
