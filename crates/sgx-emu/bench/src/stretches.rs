@@ -115,7 +115,9 @@ mod tests {
 
     #[test]
     fn two_go_on_while_one_of_them_serves() {
-        let first = [note(0, 1), note(300, 0), note(350, 1), note(900, 0)];
+        // What happened before both had begun does not count.
+        let first =
+            [note(0, 1), note(50, 0), note(60, 1), note(300, 0), note(350, 1), note(900, 0)];
         let second = [note(100, 1), note(600, 0), note(700, 1), note(1_000, 0)];
         let found = Stretches::of(&[&first, &second], Ticks(10));
         assert_eq!((found.watched, found.stretches, found.longest), (800, 1, 800), "{found:?}");
