@@ -125,6 +125,12 @@ impl Stay<'_> {
         self.marks
     }
 
+    /// Plants a fault: the mark of calls to the host is armed again after one.
+    #[cfg(all(feature = "mutants", target_env = "sgx"))]
+    pub(crate) fn outlive_call(&mut self) {
+        self.marks.outlive_call();
+    }
+
     /// Whether nothing has interrupted this thread since the stay began.
     ///
     /// Says nothing of the moment after: only a transaction that reads the marks makes this and an

@@ -32,7 +32,51 @@ pub(crate) enum Role {
         name: Name,
         /// Acts under one lease, before it gives it back.
         acts: u64,
+        /// How it acts.
+        way: Way,
     },
+}
+
+/// How a holder acts. With the feature `mutants` there are others than the right one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By the guard.
+    Guarded,
+    /// Checks and then acts, without the guard.
+    #[cfg(feature = "mutants")]
+    Unguarded,
+    /// By a guard that does not test the marks.
+    #[cfg(feature = "mutants")]
+    MarkIgnored,
+    /// By a guard that tests the marks before its transaction, not in it.
+    #[cfg(feature = "mutants")]
+    MarkTestedOutside,
+    /// Calls the host between check and act in every other try, and then acts by the guard: no bug, since
+    /// that refuses it.
+    #[cfg(feature = "mutants")]
+    Calls,
+    /// Calls the host between check and act, and goes on with what it knew of the time.
+    #[cfg(feature = "mutants")]
+    CallOutlived,
+}
+
+impl Way {
+    fn of(words: &[&str]) -> Option<Self> {
+        Some(match *words {
+            [] => Self::Guarded,
+            #[cfg(feature = "mutants")]
+            ["Unguarded"] => Self::Unguarded,
+            #[cfg(feature = "mutants")]
+            ["MarkIgnored"] => Self::MarkIgnored,
+            #[cfg(feature = "mutants")]
+            ["MarkTestedOutside"] => Self::MarkTestedOutside,
+            #[cfg(feature = "mutants")]
+            ["Calls"] => Self::Calls,
+            #[cfg(feature = "mutants")]
+            ["CallOutlived"] => Self::CallOutlived,
+            _ => return None,
+        })
+    }
 }
 
 impl Role {
@@ -51,12 +95,13 @@ impl Role {
             ["granter", listen, page] => {
                 Self::Granter { listen: listen.to_owned(), page: address(page)? }
             }
-            ["holder", granter, page, log, name, acts] => Self::Holder {
+            ["holder", granter, page, log, name, acts, ref way @ ..] => Self::Holder {
                 granter: granter.to_owned(),
                 page: address(page)?,
                 log: log.parse().ok().filter(|log| *log < LOGS)?,
                 name: Name::new(name.as_bytes()).ok()?,
                 acts: acts.parse().ok().filter(|acts| *acts > 0)?,
+                way: Way::of(way)?,
             },
             _ => return None,
         })
@@ -81,7 +126,11 @@ mod tests {
     fn arguments_are_read_or_explained() {
         let holder = ["holder", "127.0.0.1:1", "ff00", "1", "a/b", "3"];
         let read = Role::of(&holder).unwrap();
-        assert!(matches!(read, Role::Holder { page: 0xff00, log: 1, acts: 3, .. }));
+        let way = Way::Guarded;
+        let is_so = |role: &Role| matches!(role, Role::Holder { page: 0xff00, log: 1, acts: 3, way: w, .. } if *w == way);
+        assert!(is_so(&read));
+        let with_another_way = [&holder[..], &["Sideways"]].concat();
+        assert_eq!(Role::of(&with_another_way), Err(USAGE));
         for (index, nonsense) in [(2, "xyz"), (3, "2"), (4, ""), (5, "0")] {
             let mut words = holder;
             words[index] = nonsense;

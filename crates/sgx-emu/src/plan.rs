@@ -67,7 +67,7 @@ impl Plan {
 
     fn at(&self, exit: &Exit, seen: &AtomicU64, share: Option<Share>) -> Then {
         let qualifies = match exit.cause {
-            Cause::Step => true,
+            Cause::Step | Cause::Call => true,
             Cause::Interrupt => !self.only_steps,
             Cause::Preempted | Cause::Fault(_) => false,
         };

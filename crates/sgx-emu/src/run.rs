@@ -39,7 +39,10 @@ nothing. @share in ARGS becomes the address of the shared page, in hexadecimal.
   --share FILE            map FILE, made if missing, for enclave and judges to see
   --follow FUNCTION=STEPS stop at the function, and exit after `every` instruction, after a number of
                           them, or in each call one later (`sweep`), or N later (`sweep:N`); the name is looked
-                          up in FILE.elf
+                          up in FILE.elf. Also `within`: in each call before one later instruction of its
+                          emulated transactions; `call`: no exit, but at its first call to the host
+  --still                 while a call is followed the counter stands still, and no other exit comes (no host
+                          can do that)
   --spare                 leave its calls alone while word 5 of the shared page is zero
   --do ACTION             at the chosen exits (with --follow), or at every one: pause:MS, tsc:TICKS,
                           tsc-rate:PARTS (of 65536), move (to another processor), abandon,
@@ -73,6 +76,10 @@ impl Options {
                 "--share" => options.share = Some(value()?.into()),
                 "--follow" => options.follow = Some(follow(&value()?)?),
                 "--spare" => options.spares = true,
+                "--still" => {
+                    tsc::trap();
+                    emu::keep_still();
+                }
                 "--do" => options.plan.actions.push(value()?.parse()?),
                 _ if word.starts_with("--") => return Err(format!("unknown: {word}")),
                 _ => {
@@ -107,6 +114,8 @@ fn follow(text: &str) -> Result<(String, Steps), String> {
     let steps = match steps {
         "every" => Steps::Every,
         "sweep" => Steps::Sweep(1),
+        "within" => Steps::Within,
+        "call" => Steps::Call,
         steps => match steps.strip_prefix("sweep:") {
             Some(stride) => Steps::Sweep(number(stride)?),
             None => Steps::After(number(steps)?),

@@ -5,39 +5,18 @@
 
 mod common;
 
-use common::{Page, Running, enclave, image};
+use common::contests::{Mutant, contest_of, one, seen_in};
+use common::{Page, Running, enclave};
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use tlease_sgx_emu::contest::{Contest, Seen, Stop};
+use tlease_sgx_emu::contest::{Contest, Seen};
 
-/// Keeps the first holder outside so often, at the places that `follow` names. `None`, with a word, if
-/// the enclaves did not get so far in time: three that spin, on a machine that is busy with much else.
+/// Keeps the first holder outside so often, at the places that `follow` names.
 fn contest(name: &str, rounds: u64, follow: &str, actions: &[&str]) -> Option<Seen> {
-    let _one = one();
-    let contest = Contest {
-        runner: Path::new(env!("CARGO_BIN_EXE_tlease-sgx-run")).to_owned(),
-        image: image(name),
+    seen_in(&Contest {
         rounds,
-        follow: follow.to_owned(),
         actions: actions.iter().map(|action| (*action).to_owned()).collect(),
-    };
-    let seen = match contest.run(|line| println!("{line}")) {
-        Ok(seen) => seen,
-        Err(late @ Stop::Missing(_)) => {
-            println!("skipped: {late}");
-            return None;
-        }
-        Err(stop) => panic!("{stop}"),
-    };
-    println!("{seen:?}");
-    assert_eq!(seen.rounds, rounds);
-    Some(seen)
-}
-
-fn one() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+        ..contest_of(name, follow)
+    })
 }
 
 fn is_full() -> bool {
@@ -70,7 +49,11 @@ fn nor_if_the_counter_is_moved_back_meanwhile() {
 
 #[test]
 fn the_judge_finds_a_holder_that_checks_and_then_acts_without_the_guard() {
-    let Some(seen) = contest("tlease-enclave-unguarded", 1, "act_alone=0", &[]) else { return };
+    let planted = contest_of("tlease-enclave-mutants", "act_alone=0");
+    let Some(seen) = seen_in(&Contest { bug: Some(format!("{:?}", Mutant::Unguarded)), ..planted })
+    else {
+        return;
+    };
     assert_eq!(seen.stale, 1, "{seen:?}");
     assert!(seen.stale_by_entry > 0, "{seen:?}");
 }
@@ -84,11 +67,25 @@ fn an_enclave_with_another_measurement_gets_no_lease() {
         Running::start(enclave("tlease-enclave", &options, "granter 127.0.0.1:0 @share"));
     assert!(granter.waits_until(|| page.share.load(PORT) != 0), "it listens");
     let holder = format!("holder 127.0.0.1:{} @share 0 name 1", page.share.load(PORT));
-    let output = enclave("tlease-enclave-unguarded", &options, &holder).output().unwrap();
+    let output = enclave("tlease-enclave-mutants", &options, &holder).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(!output.status.success(), "{said}");
     assert!(said.contains("does not name this side's measurement"), "{said}");
     assert_eq!(page.share.load(GIVEN), 0, "nothing was given");
+}
+
+#[test]
+fn a_holder_without_transactions_says_what_it_lacks_before_it_ends() {
+    let page = Page::new();
+    let options = format!("{} --no-transactions", page.option());
+    let output = enclave("tlease-enclave", &options, "holder 127.0.0.1:1 @share 0 name 1").output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    if said.contains("Connection refused") {
+        return println!("skipped: this processor has transactions");
+    }
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("no transactions (TSX), without which a holder"), "{said}");
 }
 
 /// The word with the fence that the granter gave last.

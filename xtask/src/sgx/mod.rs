@@ -95,8 +95,8 @@ pub(crate) fn test(extent: Extent) -> ExitCode {
 /// As [`test()`], for the gate: hands on what the tests print.
 pub(crate) fn check(extent: Extent, line: impl FnMut(&str)) -> Result<(), Stop> {
     let source = build::Source::here();
-    // With a planted bug, which the same attacks must find.
-    build::image(&source, "unguarded")?;
+    // With planted bugs, which the same attacks must find.
+    build::image(&source, "mutants")?;
     let image = build::image(&source, "")?;
     println!("MRENCLAVE {}", image.measurement);
     let (_, passed) = Cargo::new(TESTS)

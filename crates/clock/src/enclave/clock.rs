@@ -22,6 +22,8 @@ pub struct KeeperClock {
     late: LateCounter,
     #[cfg(feature = "host")]
     pub(super) outside: super::outside::Outside,
+    #[cfg(all(feature = "mutants", not(feature = "host")))]
+    pub(super) mutant: Option<crate::Mutant>,
 }
 
 /// By how much the guard brings a deadline forward.
@@ -41,7 +43,28 @@ impl KeeperClock {
     #[cfg(not(feature = "host"))]
     #[must_use]
     pub fn in_enclave(keepers: Arc<Keepers>, margin: Margin) -> Self {
-        Self { keepers, margin, rtm: Rtm::assume_present(), late: LateCounter::default() }
+        Self {
+            keepers,
+            margin,
+            rtm: Rtm::assume_present(),
+            late: LateCounter::default(),
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
+    }
+
+    /// Plants a fault.
+    #[cfg(all(feature = "mutants", not(feature = "host")))]
+    #[must_use]
+    pub const fn mutate(mut self, mutant: crate::Mutant) -> Self {
+        self.mutant = Some(mutant);
+        self
+    }
+
+    /// Whether acts can be committed: transactions do commit here.
+    #[must_use]
+    pub const fn can_commit(&self) -> bool {
+        self.rtm.is_some()
     }
 
     /// A clock of these timekeepers, outside of an enclave.

@@ -59,6 +59,12 @@ impl Timed<'_> {
         self.stay.is_unbroken()
     }
 
+    /// Plants a fault: what the thread knew is kept though it left, for a call to the host.
+    #[cfg(all(feature = "mutants", target_env = "sgx"))]
+    pub fn outlive_call(&mut self) {
+        self.stay.outlive_call();
+    }
+
     fn here(&self) -> Here<'_> {
         Here { marks: self.stay.marks(), stretch: &self.stretch, clock: self.clock }
     }
@@ -165,7 +171,7 @@ impl LeaseCell<KeeperClock> {
         let margin = here.clock.stay_margin();
         let mut gate =
             StayGate::new(words, state_word(fence.get()), here.marks, here.stretch, margin);
-        #[cfg(all(feature = "mutants", feature = "host"))]
+        #[cfg(feature = "mutants")]
         here.plant(&mut gate);
         let ground = StayGround { cell: self, here, fence };
         let passed = attempt(rtm, &mut gate, &ground, fence, memory, body)?;
@@ -213,13 +219,16 @@ impl Here<'_> {
         Ok(FastInstant::new(self.stretch.segment(), Readings::one(Ticks(upper))))
     }
 
-    /// Plants the faults of this clock's profile.
-    #[cfg(all(feature = "mutants", feature = "host"))]
+    /// Plants the faults of this clock.
+    #[cfg(feature = "mutants")]
     fn plant(&self, gate: &mut StayGate<'_>) {
-        let profile = self.clock.profile();
-        planted!(profile, MarkIgnored => gate.ignore_marks());
-        planted!(profile, MarkTestedOutside => if self.marks.are_armed() { gate.ignore_marks() });
-        planted!(profile, CounterUnfenced => gate.skip_fence());
+        #[cfg(feature = "host")]
+        let clock = self.clock.profile();
+        #[cfg(not(feature = "host"))]
+        let clock = self.clock;
+        planted!(clock, MarkIgnored => gate.ignore_marks());
+        planted!(clock, MarkTestedOutside => if self.marks.are_armed() { gate.ignore_marks() });
+        planted!(clock, CounterUnfenced => gate.skip_fence());
     }
 
     /// The upper bound at a reading that was just made.

@@ -2,6 +2,7 @@
 
 use super::end;
 use crate::config::Config;
+use crate::role::Way;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -28,10 +29,38 @@ pub(super) fn keepers(config: &Config) -> Arc<Keepers> {
     keepers
 }
 
-/// A clock with the guard.
-pub(super) fn guarded(config: &Config) -> Arc<KeeperClock> {
+/// A clock with the guard; ends the enclave where there can be none.
+///
+/// Nothing inside says whether the processor has transactions, so one is tried. A processor that does not
+/// know the instruction ends the enclave by an exception, which nobody inside could handle, so what that
+/// means is said before.
+pub(super) fn guarded(config: &Config, way: Way) -> Arc<KeeperClock> {
+    println!("holder: tries transactions; if an illegal instruction ends it here, {WITHOUT}");
     let margin = Margin { commit: COMMIT_MARGIN, order: CommitOrder::Fenced };
-    Arc::new(KeeperClock::in_enclave(keepers(config), margin))
+    let clock = planted(KeeperClock::in_enclave(keepers(config), margin), way);
+    if !clock.can_commit() {
+        end(format_args!("holder: every transaction aborts here: {WITHOUT}"));
+    }
+    Arc::new(clock)
+}
+
+/// What an operator has to know then.
+const WITHOUT: &str = "this processor has no transactions (TSX), without which a holder in an enclave \
+                       cannot act; a granter needs none";
+
+#[cfg(not(feature = "mutants"))]
+fn planted(clock: KeeperClock, _: Way) -> KeeperClock {
+    clock
+}
+
+#[cfg(feature = "mutants")]
+fn planted(clock: KeeperClock, way: Way) -> KeeperClock {
+    use tlease_clock::Mutant;
+    match way {
+        Way::MarkIgnored => clock.mutate(Mutant::MarkIgnored),
+        Way::MarkTestedOutside => clock.mutate(Mutant::MarkTestedOutside),
+        Way::Guarded | Way::Unguarded | Way::Calls | Way::CallOutlived => clock,
+    }
 }
 
 /// Reads the fast hand, for a holder: before it sends, and after it received.

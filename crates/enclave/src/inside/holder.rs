@@ -10,6 +10,7 @@ use super::page::{Log, Slot};
 use super::peer::{Attested, random};
 use crate::config::Config;
 use crate::course::{Course, Next, Order, Wish};
+use crate::role::Way;
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -21,17 +22,15 @@ use tlease_clock::stay::Thread;
 use tlease_core::fence::Fence;
 use tlease_core::holder::Holder;
 use tlease_core::identity::{Secret, SessionId};
-use tlease_core::name::Name;
 use tlease_wire::{FrameDecoder, ToGranterFrames, read_from_granter};
 
 /// Holds the name again and again, with so many acts under each lease, until the log is full or the
 /// granter is gone.
-pub(super) fn hold(config: &Config, granter: &str, log: Log, name: &Name, acts: u64) -> ! {
-    let clock = guarded(config);
+pub(super) fn hold(config: &Config, granter: &str, log: Log, wish: Wish, way: Way) -> ! {
+    let clock = guarded(config, way);
     let thread = Thread::claim().unwrap_or_else(|none| end(none));
-    let wish = Wish { name: name.clone(), term: config.limits.term_max, acts };
-    let ended = Desk::open(config, granter, clock, thread, wish).and_then(|desk| desk.work(log));
-    match ended {
+    let desk = Desk::open(config, granter, clock, thread, wish, way);
+    match desk.and_then(|desk| desk.work(log)) {
         Ok(()) => std::process::exit(0),
         Err(why) => end(why),
     }
@@ -47,6 +46,7 @@ struct Desk {
     unsent: ToGranterFrames,
     decoder: FrameDecoder,
     cell: LeaseCell,
+    way: Way,
 }
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -59,6 +59,7 @@ impl Desk {
         clock: Arc<KeeperClock>,
         mut thread: Thread,
         wish: Wish,
+        way: Way,
     ) -> Outcome<Self> {
         let attested = Attested::here(config);
         let stream = TcpStream::connect(granter)?;
@@ -74,6 +75,7 @@ impl Desk {
             session,
             unsent: ToGranterFrames::with_hello(),
             decoder: FrameDecoder::default(),
+            way,
         })
     }
 
@@ -113,7 +115,7 @@ impl Desk {
     /// One try, in a stay of its own; `None` if no timekeeper answered.
     fn try_once(&mut self, fence: Fence, slot: &Slot) -> Option<Tried> {
         let timed = self.clock.time(self.thread.stay()).ok()?;
-        Some(check_then_act(&self.cell, &timed, fence, slot))
+        Some(check_then_act(&self.cell, timed, fence, slot, self.way))
     }
 
     /// Waits for bytes of the granter, and takes in what they say.

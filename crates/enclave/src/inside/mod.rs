@@ -8,6 +8,7 @@ mod page;
 mod peer;
 
 use crate::config::Config;
+use crate::course::Wish;
 use crate::role::Role;
 use page::Page;
 use std::fmt::Display;
@@ -25,9 +26,10 @@ pub(crate) fn main() {
     match role {
         Role::Clock { times } => clock::show(&config, times),
         Role::Granter { listen, page: address } => granter::serve(&config, &listen, page(address)),
-        Role::Holder { granter, page: address, log, name, acts } => {
+        Role::Holder { granter, page: address, log, name, acts, way } => {
             let log = page(address).log(log);
-            holder::hold(&config, &granter, log, &name, acts)
+            let wish = Wish { name, term: config.limits.term_max, acts };
+            holder::hold(&config, &granter, log, wish, way)
         }
     }
 }

@@ -54,6 +54,8 @@ fn contest(arguments: &[&str]) -> Option<Contest> {
         rounds: rounds.parse().ok()?,
         follow: follow.to_owned(),
         actions: actions.iter().map(|action| (*action).to_owned()).collect(),
+        is_still: false,
+        bug: None,
     })
 }
 

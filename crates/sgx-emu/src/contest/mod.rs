@@ -30,6 +30,10 @@ pub struct Contest {
     pub follow: String,
     /// What else happens to it there, before it is kept: actions of `tlease-sgx-run --do`.
     pub actions: Vec<String>,
+    /// Whether nothing else disturbs it there: the counter stands still, and no other exit comes.
+    pub is_still: bool,
+    /// What is wrong with the acts of the first holder: a word for an image with planted bugs.
+    pub bug: Option<String>,
 }
 
 /// What the judge saw.
@@ -134,9 +138,14 @@ impl<S: FnMut(&str)> Arena<S> {
             attack.extend_from_slice(&["--do", action]);
         }
         attack.extend_from_slice(&["--do", "await"]);
-        let hold = |log| ["holder", &address, "@share", log, NAME, ACTS];
+        if contest.is_still {
+            attack.push("--still");
+        }
+        let hold = |log| vec!["holder", &address, "@share", log, NAME, ACTS];
+        let mut first = hold("0");
+        first.extend(contest.bug.as_deref());
         let holders =
-            [run("first holder", &attack, &hold("0"))?, run("second holder", &[], &hold("1"))?];
+            [run("first holder", &attack, &first)?, run("second holder", &[], &hold("1"))?];
         Ok(Self { share, logs: [0, 1].map(|log| Log::of(share, log)), granter, holders, say })
     }
 

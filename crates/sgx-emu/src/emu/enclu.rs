@@ -4,7 +4,7 @@ use super::cpu;
 use super::frame::{self, Bases, Registers};
 use super::keys;
 use super::table::{self, Thread};
-use super::{steps, tsc};
+use super::{accept, steps, tsc};
 use std::sync::atomic::Ordering::SeqCst;
 
 pub(super) const ENCLU: [u8; 3] = [0x0f, 0x01, 0xd7];
@@ -16,8 +16,6 @@ const EENTER: u64 = 2;
 pub(super) const ERESUME: u64 = 3;
 const EEXIT: u64 = 4;
 const EACCEPT: u64 = 5;
-const EMODPE: u64 = 6;
-const EACCEPTCOPY: u64 = 7;
 
 /// What only hardware would do next: deliver a fault.
 #[derive(Debug)]
@@ -77,9 +75,11 @@ pub(super) fn inside(
             let error = keys::key(identity, operands).ok_or(GeneralProtection)?;
             set_result(registers, error);
         }
-        // No page of an emulated enclave changes its type, so there is nothing to wait for.
-        EACCEPT | EACCEPTCOPY => set_result(registers, 0),
-        EMODPE => {}
+        EACCEPT => {
+            let error = accept::accept(thread, operands)?;
+            set_result(registers, error);
+        }
+        // Leaves for pages that change, among others: no enclave of this target uses them.
         _ => return Err(GeneralProtection),
     }
     registers.set(libc::REG_RIP, registers.get(libc::REG_RIP) + LENGTH);

@@ -107,6 +107,13 @@ extern "C" fn before_entry(run: &Run) {
     if let Err(error) = timer::prepare() {
         eprintln!("no timer, hence no exits by it: {error}");
     }
+    if steps::is_kept_at_call(thread) {
+        let count = thread.exits.load(SeqCst);
+        let exit =
+            Exit { thread: thread.number(), count, offset: 0, cause: Cause::Call, steps: None };
+        // There is no ERESUME that could be left out: it comes back in any case.
+        let _ = hook(&exit);
+    }
 }
 
 /// Outside, after an asynchronous exit. Zero resumes, anything else returns to the runner.

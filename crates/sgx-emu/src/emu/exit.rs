@@ -10,6 +10,8 @@ pub enum Cause {
     Interrupt,
     /// The instruction that a test chose.
     Step,
+    /// No exit of this kind: it left by itself, for a call to the host, and has not come back yet.
+    Call,
     /// The kernel gave the core to another thread.
     Preempted,
     /// The enclave's own fault, with the vector of the exception. The thread does not go on.
@@ -62,6 +64,7 @@ impl Cause {
             Self::Interrupt => 0,
             Self::Step => 1,
             Self::Preempted => 2,
+            Self::Call => 3,
             Self::Fault(vector) => 0x100 | vector as u32,
         }
     }
@@ -70,6 +73,7 @@ impl Cause {
         match code {
             1 => Self::Step,
             2 => Self::Preempted,
+            3 => Self::Call,
             fault if fault & 0x100 != 0 => Self::Fault(fault.to_le_bytes()[0]),
             _ => Self::Interrupt,
         }
@@ -82,6 +86,7 @@ impl fmt::Display for Cause {
             Self::Interrupt => f.write_str("an interrupt"),
             Self::Step => f.write_str("the chosen instruction"),
             Self::Preempted => f.write_str("a preemption"),
+            Self::Call => f.write_str("a call to the host"),
             Self::Fault(vector) => write!(f, "exception {vector}"),
         }
     }

@@ -7,6 +7,7 @@
 //! What it does not show: isolation; the cost of real exits and of encrypted memory; instructions that
 //! are illegal inside (CPUID, system calls) and run here; jumps out of the enclave without EEXIT.
 
+mod accept;
 mod cpu;
 mod enclu;
 mod entry;
@@ -27,7 +28,7 @@ pub(crate) use entry::use_device;
 pub use exit::{Cause, Exit, Hook, Then, at_each_exit};
 pub use load::{EmulatedTcs, Emulator, Place};
 pub use rtm::{abort_transactions, emulate_transactions};
-pub use steps::{Steps, followed};
+pub use steps::{Steps, followed, keep_still};
 pub use timer::set_rate;
 
 use std::sync::atomic::Ordering::SeqCst;

@@ -165,6 +165,9 @@ fn fault(thread: &Thread, registers: &mut Registers<'_>) {
 const ILLEGAL: u64 = 6;
 
 fn exit(thread: &Thread, registers: &mut Registers<'_>, cause: Cause) {
+    if matches!(cause, Cause::Interrupt | Cause::Preempted) && steps::is_still(thread) {
+        return;
+    }
     rtm::abort(registers);
     thread.cause.store(cause.encoded(), SeqCst);
     enclu::exit(thread, registers, 0);

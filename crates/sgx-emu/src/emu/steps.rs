@@ -6,6 +6,7 @@
 
 use super::frame::Registers;
 use super::table::Thread;
+use super::tsc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
@@ -19,6 +20,11 @@ pub enum Steps {
     /// One exit in each call: in the first before the first instruction, then after so many more in
     /// each, to the function's return, and again from one instruction later.
     Sweep(u64),
+    /// One exit in each call, within its emulated transactions: before their first instruction, then one
+    /// later in each call, and again from the first.
+    Within,
+    /// No exit: the thread is kept when it leaves by itself, for the first call to the host.
+    Call,
 }
 
 /// What is under way on one thread.
@@ -28,6 +34,11 @@ pub(super) struct Session {
     done: AtomicU64,
     stack: AtomicU64,
     exit_after: AtomicU64,
+    /// Instructions within transactions so far, and after how many of them the exit comes.
+    within: AtomicU64,
+    exit_within: AtomicU64,
+    /// Whether it is kept at its first call to the host.
+    stops_at_call: AtomicBool,
     /// The exit came due within an emulated transaction, which has to abort first.
     is_due: AtomicBool,
 }
@@ -42,6 +53,10 @@ struct Probe {
     /// Instructions from one exit of a sweep to the next; zero without one.
     stride: AtomicU64,
     next: AtomicU64,
+    /// As `next`, within transactions.
+    within: AtomicU64,
+    stops_at_calls: AtomicBool,
+    is_still: AtomicBool,
     /// How many instructions the last call took, and how many calls there were.
     length: AtomicU64,
     calls: AtomicU64,
@@ -53,6 +68,9 @@ static PROBE: Probe = Probe {
     every: AtomicBool::new(false),
     stride: AtomicU64::new(0),
     next: AtomicU64::new(0),
+    within: AtomicU64::new(NEVER),
+    stops_at_calls: AtomicBool::new(false),
+    is_still: AtomicBool::new(false),
     length: AtomicU64::new(0),
     calls: AtomicU64::new(0),
 };
@@ -75,11 +93,34 @@ pub(super) fn set(enclave: &super::table::Enclave, offset: usize, steps: Steps) 
         Steps::After(count) => (count, 0),
         Steps::Every => (0, 0),
         Steps::Sweep(stride) => (0, stride),
+        Steps::Within | Steps::Call => (NEVER, 0),
     };
+    PROBE.within.store(if steps == Steps::Within { 0 } else { NEVER }, SeqCst);
+    PROBE.stops_at_calls.store(steps == Steps::Call, SeqCst);
     PROBE.stride.store(stride, SeqCst);
     PROBE.next.store(first, SeqCst);
     PROBE.address.store(enclave.base.load(SeqCst) + offset, SeqCst);
     enclave.view().write(offset, &[BREAKPOINT]);
+}
+
+/// While a call is followed and not left alone, the counter stands still and no exit comes but those that
+/// are chosen: the kernel may give the core away, and leaves no trace of it.
+///
+/// No host can do that. It takes chance out of attacks that a guard with a hole must not survive.
+pub fn keep_still() {
+    PROBE.is_still.store(true, SeqCst);
+}
+
+/// Whether the thread's interrupts are kept from it.
+pub(super) fn is_still(thread: &Thread) -> bool {
+    let session = &thread.steps;
+    PROBE.is_still.load(SeqCst) && session.is_running.load(SeqCst) && !session.is_spared()
+}
+
+/// Whether a thread that has left for a call to the host is kept there: once in each call of the function.
+pub(super) fn is_kept_at_call(thread: &Thread) -> bool {
+    let session = &thread.steps;
+    session.is_running.load(SeqCst) && session.stops_at_call.swap(false, SeqCst)
 }
 
 /// Instructions of the last call that was followed to its end, and how many calls were.
@@ -109,9 +150,15 @@ pub(super) fn begin(thread: &Thread, registers: &mut Registers<'_>) -> Next {
     session.done.store(0, SeqCst);
     session.stack.store(registers.get(libc::REG_RSP), SeqCst);
     let is_spared = ARMED.get().is_some_and(|word| word.load(SeqCst) == 0);
-    let exit_after = if is_spared { NEVER } else { PROBE.next.load(SeqCst) };
-    session.exit_after.store(exit_after, SeqCst);
+    let of_probe = |word: &AtomicU64| if is_spared { SPARED } else { word.load(SeqCst) };
+    session.exit_after.store(of_probe(&PROBE.next), SeqCst);
+    session.exit_within.store(of_probe(&PROBE.within), SeqCst);
+    session.stops_at_call.store(!is_spared && PROBE.stops_at_calls.load(SeqCst), SeqCst);
+    session.within.store(0, SeqCst);
     session.is_running.store(true, SeqCst);
+    if is_still(thread) {
+        tsc::stand_still(true);
+    }
     registers.set_stepping(true);
     session.next(0)
 }
@@ -126,16 +173,25 @@ pub(super) fn step(thread: &Thread, registers: &mut Registers<'_>) -> Next {
     if done == 1 {
         place(thread, BREAKPOINT);
     }
-    let has_returned = registers.get(libc::REG_RSP) > session.stack.load(SeqCst);
+    let stack = registers.get(libc::REG_RSP);
+    // A thread that comes back from a call to the host still has the host's.
+    let has_returned = stack > session.stack.load(SeqCst) && thread.enclave().holds(stack);
     let next = session.next(done);
     if has_returned || done >= STEPS_MAX {
+        if is_still(thread) {
+            tsc::stand_still(false);
+        }
         session.is_running.store(false, SeqCst);
         registers.set_stepping(false);
         PROBE.length.store(done, SeqCst);
         PROBE.calls.fetch_add(1, SeqCst);
         let (at, stride) = (session.exit_after.load(SeqCst), PROBE.stride.load(SeqCst));
-        if stride > 0 && at != NEVER {
+        if stride > 0 && at != SPARED {
             PROBE.next.store(next_of_sweep(at, stride, done), SeqCst);
+        }
+        let (at, within) = (session.exit_within.load(SeqCst), session.within.load(SeqCst));
+        if at < NEVER {
+            PROBE.within.store(if at < within { at + 1 } else { 0 }, SeqCst);
         }
     } else {
         registers.set_stepping(true);
@@ -156,7 +212,8 @@ pub(super) fn is_due_within(thread: &Thread) -> bool {
         return false;
     }
     let done = session.done.fetch_add(1, SeqCst) + 1;
-    let is_due = session.next(done) == Next::Exit;
+    let within = session.within.fetch_add(1, SeqCst);
+    let is_due = session.next(done) == Next::Exit || session.exit_within.load(SeqCst) == within;
     if is_due {
         session.is_due.store(true, SeqCst);
     }
@@ -190,14 +247,21 @@ impl Session {
             done: AtomicU64::new(0),
             stack: AtomicU64::new(0),
             exit_after: AtomicU64::new(0),
+            within: AtomicU64::new(0),
+            exit_within: AtomicU64::new(NEVER),
+            stops_at_call: AtomicBool::new(false),
             is_due: AtomicBool::new(false),
         }
     }
 
     fn next(&self, done: u64) -> Next {
         let at = self.exit_after.load(SeqCst);
-        let is_due = at == done || PROBE.every.load(SeqCst) && at != NEVER;
+        let is_due = at == done || PROBE.every.load(SeqCst) && at != SPARED;
         if is_due { Next::Exit } else { Next::Go }
+    }
+
+    fn is_spared(&self) -> bool {
+        self.exit_after.load(SeqCst) == SPARED
     }
 
     fn ended_now(&self) -> bool {
@@ -211,8 +275,9 @@ fn place(thread: &Thread, byte: u8) {
     enclave.view().write(offset, &[byte]);
 }
 
-/// More instructions than a call has.
-const NEVER: u64 = u64::MAX;
+/// More instructions than a call has; the second also tells that the call is left alone.
+const NEVER: u64 = u64::MAX - 1;
+const SPARED: u64 = u64::MAX;
 const BREAKPOINT: u8 = 0xcc;
 /// A function that takes longer waits for something, and would for ever at this pace.
 const STEPS_MAX: u64 = 100_000;

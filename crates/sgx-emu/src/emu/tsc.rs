@@ -33,6 +33,16 @@ pub(super) fn hide(hidden: bool) {
     }
 }
 
+/// Has the counter stand still, or go on from where it stands. In a handler, of a thread inside.
+pub(super) fn stand_still(is_still: bool) {
+    hide(false);
+    set_rate(if is_still { 0 } else { TRUE_RATE });
+    hide(true);
+}
+
+/// In parts of 65536.
+const TRUE_RATE: u32 = 1 << 16;
+
 /// Answers RDTSC or RDTSCP that trapped; `false` if that is not what stands there.
 pub(super) fn answer(registers: &mut Registers<'_>, instruction: [u8; 3]) -> bool {
     let length = match instruction {

@@ -1,6 +1,8 @@
 //! Enclaves under test: each a process of its own, run by `tlease-sgx-run`.
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub(crate) mod contests;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};

@@ -31,6 +31,12 @@ impl Marks {
         self.exit.arm();
     }
 
+    /// Plants a fault: arms the mark of calls to the host alone.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn outlive_call(&mut self) {
+        self.host_call.arm();
+    }
+
     /// Leaves nothing of ours where the run time looks for its own.
     #[inline]
     pub(crate) fn disarm(&mut self) {

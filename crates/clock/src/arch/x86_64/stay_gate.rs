@@ -86,7 +86,7 @@ impl<'a> StayGate<'a> {
     }
 }
 
-#[cfg(all(feature = "mutants", feature = "host"))]
+#[cfg(feature = "mutants")]
 impl StayGate<'_> {
     /// Has the tests of the marks find what they look for.
     pub(crate) fn ignore_marks(&mut self) {
