@@ -51,6 +51,13 @@ fn attacks_are_listed_and_run_by_name() {
     assert_eq!(said.trim_end(), "s20_crystal_slowed ended safely.");
     let told = home.json(&["sim", "--scenario", "s30"]);
     assert_eq!((&told["name"], told["failed"].is_null()), (&"s30_granter_restarted".into(), true));
+    let file = |name: &str| home.path().join(name);
+    let (one, again, svg) = (file("one"), file("again"), file("svg"));
+    home.ok(&["sim", "--scenario", "s29", "--trace", text(&one), "--svg", text(&svg)]);
+    assert!(fs::read_to_string(&svg).unwrap().contains("s29_cloned_instance"));
+    assert!(home.ok(&["sim", "show", text(&one)]).contains("scenario s29_cloned_instance"));
+    home.ok(&["sim", "--replay", text(&one), "--trace", text(&again)]);
+    assert_eq!(fs::read(&one).unwrap(), fs::read(&again).unwrap());
     home.fails(&["sim", "--scenario", "s99"], 64, "--list-scenarios names them");
     home.fails(&["sim", "--scenario", "s37"], 64, "nothing reads the wall clock");
     home.fails(&["sim", "--scenario", "s20", "--seed", "1"], 64, "cannot be used with");

@@ -118,6 +118,8 @@ mutants! {
     MarkPassedOver,
     /// A chain serves at once: the counter's rate is checked only where there is time for it.
     RateCheckedWhenQuiet,
+    /// A core that is much slower than the fastest raises an alarm.
+    SlowCoreAlarms,
     /// A chain that ended with a contradiction goes on with the line of the other timekeeper.
     BridgedAfterContradiction,
     /// Every chain of a timekeeper belongs to one and the same segment.

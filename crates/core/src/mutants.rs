@@ -86,6 +86,8 @@ mutants! {
     FastTakesLeast,
     /// The holder measures across the end of a segment.
     SegmentIgnored,
+    /// A source of the holder that fell back is taken to stand still.
+    FastBackIsZero,
     /// The granter counts a lease from the lower bound of the moment that it was granted.
     PublishedAsStart,
     /// The granter frees by the upper bound of the present moment.
@@ -127,6 +129,12 @@ mutants! {
     SuspectReclaimed,
     /// A withdrawal is sent again though a later wish for the name was granted.
     WithdrawalResent,
+    /// A grant that is heard again is taken for a new one, and counts from its receipt.
+    ReplayedGrantHeld,
+    /// The answer to a renewal that crosses the release takes the lease back.
+    RenewalUndoesRelease,
+    /// A holder whose machine may be a copy goes on with its session.
+    CopiedIgnored,
 
     // The peer audit.
 

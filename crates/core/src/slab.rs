@@ -13,6 +13,7 @@ pub(crate) struct Id<T>(NonZeroU32, PhantomData<fn() -> T>);
 
 /// Elements by [`Id`]; ids of removed elements are used again.
 #[derive(Debug)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(crate) struct Slab<T> {
     chunks: Vec<Vec<Slot<T>>>,
     free: Option<Id<T>>,
@@ -20,6 +21,7 @@ pub(crate) struct Slab<T> {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 enum Slot<T> {
     Full(T),
     Free { next: Option<Id<T>> },

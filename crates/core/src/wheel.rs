@@ -11,6 +11,7 @@ use crate::slab::{Id, Slab};
 
 /// Timers that carry a `T`.
 #[derive(Debug)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(crate) struct Wheel<T> {
     timers: Slab<Timer<T>>,
     heads: Box<[Option<TimerId<T>>]>,
@@ -23,6 +24,7 @@ pub(crate) struct Wheel<T> {
 pub(crate) type TimerId<T> = Id<Timer<T>>;
 
 #[derive(Debug)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(crate) struct Timer<T> {
     due: u64,
     before: Option<TimerId<T>>,

@@ -47,6 +47,15 @@ pub enum Act {
     /// The granter dies, and its disk shows what it held so many successful writes before: beyond what is
     /// assumed of it (A4).
     RollBack { writes: usize },
+    /// A snapshot of a holder's machine is kept.
+    Snapshot { node: usize },
+    /// A holder's machine goes on from its last snapshot as if no time had passed since; VMClock tells it,
+    /// or that is beyond what is assumed (A7).
+    RollBackHolder { node: usize, told: bool },
+    /// A copy of a holder's machine goes on beside it, as the last of the holders.
+    Clone { node: usize, told: Told },
+    /// A peer says to the granter what is well formed and need not be true.
+    Lie(Lie),
     /// Nothing gets through on one way for so long. A network that keeps order delivers it then; the other
     /// kind has lost it.
     Part { link: Link, lasts: u64 },
@@ -56,6 +65,11 @@ pub enum Act {
 
 impl Act {
     /// The holder that it concerns.
+    pub(crate) fn node(&self) -> Option<usize> {
+        self.clone().node_mut().copied()
+    }
+
+    /// The same, to be changed.
     pub(crate) const fn node_mut(&mut self) -> Option<&mut usize> {
         match self {
             Self::Want(Want { node, .. })
@@ -70,11 +84,15 @@ impl Act {
             | Self::Clock { node, .. }
             | Self::Cut { node }
             | Self::Replace { node, .. }
+            | Self::Snapshot { node }
+            | Self::RollBackHolder { node, .. }
+            | Self::Clone { node, .. }
             | Self::Part { link: Link::ToGranter(node) | Link::ToHolder(node), .. }
             | Self::Rule(Rule { link: Link::ToGranter(node) | Link::ToHolder(node), .. }) => {
                 Some(node)
             }
             Self::Recall { .. }
+            | Self::Lie(_)
             | Self::PauseGranter { .. }
             | Self::ClockGranter { .. }
             | Self::Crash
@@ -82,6 +100,57 @@ impl Act {
             | Self::Stop => None,
         }
     }
+}
+
+/// What a peer says that lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lie {
+    /// What.
+    pub says: Says,
+    /// Of which lease, of those that it has heard of: the `n`-th from the newest, modulo their number.
+    pub of: u64,
+    /// Whether under an id that was used and an epoch that is over.
+    pub stale: bool,
+}
+
+/// What a peer can say that lies. Terms are nanoseconds.
+#[expect(missing_docs, reason = "named by what they are")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Says {
+    /// That it opens its session again.
+    Open,
+    /// That it is this holder, whose secret it guesses.
+    OpenAs { node: usize },
+    /// That it wants a name, without a thought of confirming an offer.
+    Acquire { name: u64, shared: bool, term: u64 },
+    /// That it renews somebody's lease.
+    Renew { term: Option<u64> },
+    /// That it renews all of its own, and these are not its own.
+    RenewAll,
+    /// That it gives somebody's lease back.
+    Release,
+    /// That it shares somebody's lease.
+    Downgrade,
+    /// That it does not wait for a name any more.
+    Withdraw { name: u64 },
+    /// That clocks disagree.
+    Report,
+    /// That it had somebody's lease in an earlier life of the granter, with the highest fence there was.
+    ReclaimForged { term: u64 },
+    /// That it still has a lease that it had once, with the signature that it got; `as_of` for the life of
+    /// the granter that gave it.
+    ReclaimOld { as_of: bool },
+}
+
+/// Which of two machines that are copies of each other hears of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    /// Both.
+    Both,
+    /// The one that is new.
+    Copy,
+    /// Neither: beyond what is assumed (A7, A10).
+    Nobody,
 }
 
 /// A wish for a lease.

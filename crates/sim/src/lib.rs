@@ -20,7 +20,7 @@ pub mod trace;
 mod words;
 mod world;
 
-pub use act::{Act, ClockAct, Lease, Link, Rule, WaitFor, Want};
+pub use act::{Act, ClockAct, Lease, Lie, Link, Rule, Says, Told, WaitFor, Want};
 pub use checkers::{Claim, claims};
 pub use options::{
     ClockPlan, Delays, EnclavePlan, HostPlan, Network, Options, SourcePlan, Transactions,

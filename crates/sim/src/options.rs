@@ -45,6 +45,9 @@ pub struct Options {
     pub recall_on_wait: Option<u64>,
     /// Whether connections are made anew when the world heals.
     pub heals_with_reset: bool,
+    /// In how many of a thousand messages bytes are damaged on their way: beyond what is assumed (A18).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub damaged: u64,
     /// Whether everybody must be served within a bound once it has healed.
     pub demands_liveness: bool,
 }
@@ -156,6 +159,13 @@ pub(crate) const PPB: u64 = 300_000;
 pub(crate) const BILLION: u64 = 1_000_000_000;
 /// In how many of a hundred worlds timekeepers keep clocks.
 const ENCLAVES: u64 = 20;
+/// In how many of a hundred worlds bytes are damaged.
+const DAMAGED: u64 = 8;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
 
 impl Options {
     /// The parameters that belong to a seed. Each world has only some kinds of trouble (swarm
@@ -183,7 +193,7 @@ impl Options {
             exits: rng.pick(&[0, 1, 20, 300, 1_000]),
             transactions: match rng.below(20) {
                 0 => Transactions::Abort,
-                1 => Transactions::Absent,
+                1..=3 => Transactions::Absent,
                 _ => Transactions::Work,
             },
             commits_at_end: rng.pick(&[0, 10, 50]),
@@ -193,8 +203,13 @@ impl Options {
             session_idle: rng.pick(&[scale / 40, scale, scale * 100]),
             recall_on_wait: rng.chance(30).then_some(scale / 16),
             heals_with_reset: network == Network::Chaotic || rng.chance(50),
+            damaged: 0,
             demands_liveness: true,
         };
+        let mut rng = Rng::stream(seed, 6);
+        if rng.chance(DAMAGED) {
+            options.damaged = rng.pick(&[3, 20]);
+        }
         options.draw_enclaves(&mut Rng::stream(seed, 3));
         options
     }
@@ -243,6 +258,7 @@ impl Options {
             session_idle: 60 * second,
             recall_on_wait: None,
             heals_with_reset: false,
+            damaged: 0,
             demands_liveness: true,
         }
     }

@@ -1,6 +1,9 @@
 //! A plan: all that makes a run, as a value. Drawn from a seed, written by a scenario, or read from
 //! the first line of a trace.
 
+mod copies;
+mod lies;
+
 use serde::{Deserialize, Serialize};
 
 use crate::act::{Act, ClockAct, Lease, Link, WaitFor, Want};
@@ -32,7 +35,9 @@ impl Plan {
     #[must_use]
     pub fn draw(seed: u64) -> Self {
         let options = Options::draw(seed);
-        let acts = Drawing::new(seed, &options).acts();
+        let mut acts = Drawing::new(seed, &options).acts();
+        copies::add(seed, &options, &mut acts);
+        lies::add(seed, &options, &mut acts);
         Self { seed, options, acts }
     }
 

@@ -134,6 +134,7 @@ const SIMPLER: &[fn(&mut Options)] = &[
     |options| options.wakes_late = 0,
     |options| options.exits = 0,
     |options| options.transactions = Transactions::Work,
+    |options| options.damaged = 0,
     |options| options.commits_at_end = 0,
     |options| options.handles_fall = false,
     |options| options.heals_with_reset = false,

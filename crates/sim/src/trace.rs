@@ -1,5 +1,8 @@
 //! What happened in a run, line by line: `docs/traces.md` is the contract of its JSON.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 use tlease_core::Mode;
 use tlease_core::time::{Readings, SOURCES_MAX};
@@ -26,7 +29,13 @@ pub struct Line {
 #[expect(missing_docs, reason = "the fields are described in docs/traces.md")]
 pub enum What {
     /// The first line: all that makes the run.
-    Plan { version: u32, drift_ppb: u64, plan: Box<Plan> },
+    Plan {
+        version: u32,
+        drift_ppb: u64,
+        plan: Box<Plan>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scenario: Option<String>,
+    },
     /// A user did something, or something went wrong.
     Act(crate::act::Act),
     /// A life of the granter began.
@@ -106,7 +115,7 @@ pub const VERSION: u32 = 1;
 impl Trace {
     pub(crate) fn first_line(plan: &Plan) -> Line {
         let plan = Box::new(plan.clone());
-        let what = What::Plan { version: VERSION, drift_ppb: PPB, plan };
+        let what = What::Plan { version: VERSION, drift_ppb: PPB, plan, scenario: None };
         Line { at: 0, what, hands: None }
     }
 
@@ -145,11 +154,51 @@ impl Trace {
         }
     }
 
-    /// The plan that makes the run again.
+    /// The plan that makes the run again; none if it is of a scenario.
     #[must_use]
     pub fn plan(&self) -> Option<&Plan> {
-        let What::Plan { plan, .. } = &self.0.first()?.what else { return None };
+        let What::Plan { plan, scenario: None, .. } = &self.0.first()?.what else { return None };
         Some(plan)
+    }
+
+    /// The scenario that makes it again, if it is of one.
+    #[must_use]
+    pub fn scenario(&self) -> Option<&str> {
+        let What::Plan { scenario, .. } = &self.0.first()?.what else { return None };
+        scenario.as_deref()
+    }
+}
+
+/// The lines of a run as they come. Whoever shares them has them still when the world is gone, as at the
+/// end of a scenario.
+#[derive(Debug, Clone, Default)]
+pub struct Lines(Rc<RefCell<Vec<Line>>>);
+
+impl Lines {
+    pub(crate) fn of(first: Line) -> Self {
+        Self(Rc::new(RefCell::new(vec![first])))
+    }
+
+    pub(crate) fn push(&self, line: Line) {
+        self.0.borrow_mut().push(line);
+    }
+
+    /// From now on these are the lines of the last world of a scenario that was made.
+    pub(crate) fn take_over(&self, name: &str, before: Self) {
+        let mut lines = before.into_trace().0;
+        if let Some(Line { what: What::Plan { scenario, .. }, .. }) = lines.first_mut() {
+            *scenario = Some(name.to_owned());
+        }
+        self.0.replace(lines);
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn into_trace(self) -> Trace {
+        Trace(
+            Rc::try_unwrap(self.0)
+                .map_or_else(|shared| shared.borrow().clone(), RefCell::into_inner),
+        )
     }
 }
 

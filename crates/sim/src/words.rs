@@ -100,6 +100,7 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = |shared: &bool| if *shared { "shared" } else { "exclusive" };
         match self {
+            Self::Plan { scenario: Some(name), .. } => write!(f, "scenario {name}"),
             Self::Plan { plan, .. } => {
                 let holders = plan.options.holder_clocks.len();
                 write!(f, "seed {}: {holders} holders, {} acts", plan.seed, plan.acts.len())

@@ -33,6 +33,7 @@ fn a_seed_is_one_world() {
 /// What must happen at least once in fifty worlds, or they show nothing.
 const FREQUENT: &[&str] = &[
     "acquired",
+    "copies act together",
     "commit given up",
     "commit refused: not held",
     "commit refused: over or suspect",
@@ -55,4 +56,8 @@ const FREQUENT: &[&str] = &[
     "reclaimed by the granter",
     "released by the granter",
     "stamped reply",
+    "lie",
+    "told of a copy",
+    "damage refused",
+    "damage not noticed",
 ];

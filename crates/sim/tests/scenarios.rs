@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tlease_sim::mutants::named;
 use tlease_sim::scenarios::{Scenario, Status, all};
+use tlease_sim::trace::{Lines, Trace, What};
 use tlease_sim::{Options, Plan, World};
 
 #[test]
@@ -17,6 +18,23 @@ fn each_scenario_ends_safely_and_fails_with_its_bug() {
             let outcome = run(&|options| World::mutated(Plan::of(1, options), planted));
             assert!(outcome.is_err(), "{name} passes with {bug}");
         }
+    }
+}
+
+#[test]
+fn every_scenario_that_runs_is_traced_and_the_trace_changes_nothing() {
+    for Scenario { name, status, .. } in all() {
+        let Status::Runs(run, _) = status else { continue };
+        let traced = || {
+            let lines = Lines::default();
+            let make = |options| World::traced(Plan::of(1, options)).of_scenario(name, &lines);
+            assert_eq!(run(&make), Ok(()), "{name}");
+            lines.into_trace()
+        };
+        let trace = traced();
+        assert_eq!(Trace::read(&trace.to_json_lines()), Ok(traced()), "{name}");
+        assert_eq!((trace.scenario(), trace.plan()), (Some(name), None));
+        assert!(trace.0.iter().any(|line| matches!(line.what, What::Hold { .. })), "{name}");
     }
 }
 
@@ -60,7 +78,6 @@ fn row(scenario: &Scenario) -> String {
         Status::Runs(_, None) => ("runs", "no bug planted shows here".to_owned()),
         Status::Shown(place) => ("shown elsewhere", (*place).to_owned()),
         Status::NotOurs(why) => ("not ours", (*why).to_owned()),
-        Status::WaitsFor(what) => ("waits for", (*what).to_owned()),
     };
     format!("| `{name}` | {what} | {more} |\n")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use tlease_sim::trace::Trace;
-use tlease_sim::{Plan, World};
+use tlease_sim::{Act, Plan, Timed, Told, World};
 
 fn trace_of(seed: u64) -> Trace {
     World::traced(Plan::draw(seed)).run().trace.expect("a trace was asked for")
@@ -49,7 +49,10 @@ fn what_is_no_trace_is_refused_by_line() {
 fn an_outsider_finds_no_two_exclusive_holders_in_the_lines_alone() {
     let mut held = 0;
     for seed in 0..50 {
-        held += outsider(&trace_of(seed).to_json_lines()).expect("nobody else holds");
+        let trace = trace_of(seed);
+        if !breaks_assumptions(trace.plan().expect("a plan")) {
+            held += outsider(&trace.to_json_lines()).expect("nobody else holds");
+        }
     }
     assert!(held > 50, "only {held} leases were seen");
 }
@@ -65,6 +68,12 @@ fn and_finds_them_where_there_are_some() {
     assert_eq!(outsider(&apart), Ok(2));
     let together = [held(0, 0, 1), held(99, 1, 2)].join("\n");
     assert!(outsider(&together).is_err());
+}
+
+/// Whether somebody may hold a name twice there: a copy that nobody told, or who was told what nobody said.
+fn breaks_assumptions(plan: &Plan) -> bool {
+    let untold = |timed: &Timed| matches!(timed.act, Act::Clone { told: Told::Nobody, .. });
+    plan.options.damaged > 0 || plan.acts.iter().any(untold)
 }
 
 /// How many leases were held; an error if two that exclude each other were held at once.

@@ -2,7 +2,8 @@
 //!
 //! - Promises: what is read here is a valid core value or a typed error that names the field, for
 //!   any bytes; and what is written here reads back as the same value.
-//! - Assumes: an ordered stream of bytes. Nothing about who is at its other end.
+//! - Assumes: an ordered stream that keeps its bytes: frames have no checksum (assumption A18). Nothing
+//!   about who is at its other end.
 //! - Never: does IO, reads a clock, panics on input, or allocates more than in proportion to the
 //!   bytes that came and to [`ELEMENTS_MAX`].
 //! - Start reading at `proto/tlease.proto`, the contract for every language; then [`FrameDecoder`].

@@ -41,7 +41,7 @@ pub(crate) struct SimArgs {
     #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "from", "jobs"])]
     seed: Option<u64>,
 
-    /// Run the plan in the first line of a trace again
+    /// Run the plan in the first line of a trace again, or the attack that it names
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "from", "jobs", "seed"])]
     replay: Option<PathBuf>,
 
@@ -49,7 +49,7 @@ pub(crate) struct SimArgs {
     #[arg(long)]
     shrink: bool,
 
-    /// Write what happened to a file, as JSON lines: the one run, or the first that fails
+    /// Write what happened to a file, as JSON lines: the one run, the attack, or the first that fails
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
 
@@ -58,10 +58,13 @@ pub(crate) struct SimArgs {
     svg: Option<PathBuf>,
 
     /// Run this attack, by its name or its number (s20), and say whether it ended safely
+    ///
+    /// Some make several worlds: --trace and --svg keep the last of them, which is the one that failed if
+    /// one did.
     #[arg(
         long,
         value_name = "NAME",
-        conflicts_with_all = ["seeds", "from", "jobs", "seed", "replay", "shrink", "trace", "svg"]
+        conflicts_with_all = ["seeds", "from", "jobs", "seed", "replay", "shrink"]
     )]
     scenario: Option<String>,
 
@@ -105,12 +108,15 @@ impl SimArgs {
     fn run_worlds(&self) -> Result<Exit, Failure> {
         let planted = Planted::named(self.mutant.as_deref())?;
         if let Some(name) = &self.scenario {
-            return scenarios::run(name, planted, self.form);
+            return scenarios::run(self, name, planted);
         }
         match (self.seed, &self.replay) {
             (Some(seed), _) => self.one(tlease_sim::Plan::draw(seed), &again(seed), planted),
             (None, Some(file)) => {
                 let trace = files::read(file)?;
+                if let Some(name) = trace.scenario() {
+                    return scenarios::run(self, name, planted);
+                }
                 let plan = trace.plan().cloned().ok_or_else(|| files::no_plan(file))?;
                 self.one(plan, &format!("tlease sim --replay {}", file.display()), planted)
             }

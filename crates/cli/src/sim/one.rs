@@ -5,6 +5,7 @@ use super::{SimArgs, files, quietly};
 use crate::exit::{Exit, Failure};
 use crate::show::object;
 use serde_json::{Value, json};
+use tlease_sim::trace::Trace;
 use tlease_sim::{Plan, Report, shrink};
 
 /// Runs that making a plan small may take: a few seconds.
@@ -19,7 +20,9 @@ impl SimArgs {
         };
         let again = format!("{again}{}", planted.again());
         let report = quietly(|| planted.traced(plan.clone()).run());
-        self.write(&report)?;
+        if let Some(trace) = &report.trace {
+            self.write(trace)?;
+        }
         let mut text = String::new();
         text.push_str(&format!("seed             {}\n{}\n", plan.seed, plan.options));
         text.push_str(&format!("acts             {}\n", plan.acts.len()));
@@ -46,9 +49,13 @@ impl SimArgs {
         Ok(if report.verdict.is_ok() { Exit::Done } else { Exit::Disproved })
     }
 
-    /// Writes trace and drawing, where they are asked for.
-    pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
-        let Some(trace) = &report.trace else { return Ok(()) };
+    /// Whether a trace or a drawing is asked for.
+    pub(super) const fn keeps(&self) -> bool {
+        self.trace.is_some() || self.svg.is_some()
+    }
+
+    /// Writes them.
+    pub(super) fn write(&self, trace: &Trace) -> Result<(), Failure> {
         if let Some(file) = &self.trace {
             files::write(file, &trace.to_json_lines())?;
         }

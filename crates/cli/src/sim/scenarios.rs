@@ -1,11 +1,12 @@
 //! Attacks by name.
 
 use super::planted::Planted;
-use super::quietly;
+use super::{SimArgs, quietly};
 use crate::exit::{Exit, Failure};
 use crate::show::{Form, object};
 use std::fmt::Write as _;
 use tlease_sim::scenarios::{Scenario, Status, all};
+use tlease_sim::trace::Lines;
 use tlease_sim::{Options, Plan};
 
 /// The seed of what a scenario leaves to chance: nothing that matters to it.
@@ -24,7 +25,7 @@ pub(super) fn list(form: Form) -> Result<Exit, Failure> {
 }
 
 /// Runs one, by its name or its number, and says whether it ended safely.
-pub(super) fn run(name: &str, planted: Planted, form: Form) -> Result<Exit, Failure> {
+pub(super) fn run(args: &SimArgs, name: &str, planted: Planted) -> Result<Exit, Failure> {
     let is_meant = |scenario: &Scenario| {
         let number = scenario.name.split('_').next();
         scenario.name == name || number == Some(name)
@@ -37,14 +38,21 @@ pub(super) fn run(name: &str, planted: Planted, form: Form) -> Result<Exit, Fail
         let (what, more) = words(status);
         return Err(Failure::new(Exit::Usage, format!("{name} does not run: {what}: {more}")));
     };
-    let make = |options: Options| planted.world(Plan::of(SEED, options));
+    let lines = Lines::default();
+    let make = |options: Options| match args.keeps() {
+        true => planted.traced(Plan::of(SEED, options)).of_scenario(name, &lines),
+        false => planted.world(Plan::of(SEED, options)),
+    };
     let outcome = quietly(|| run(&make));
+    if args.keeps() {
+        args.write(&lines.into_trace())?;
+    }
     let text = match &outcome {
         Ok(()) => format!("{name} ended safely."),
         Err(why) => format!("{name} did NOT end safely: {why}"),
     };
     let fields = object([("name", name.into()), ("failed", outcome.clone().err().into())]);
-    form.print(&text, &fields)?;
+    args.form.print(&text, &fields)?;
     Ok(if outcome.is_ok() { Exit::Done } else { Exit::Disproved })
 }
 
@@ -55,6 +63,5 @@ fn words(status: Status) -> (&'static str, String) {
         Status::Runs(_, None) => ("runs", String::new()),
         Status::Shown(place) => ("shown elsewhere", place.to_owned()),
         Status::NotOurs(why) => ("not ours", why.to_owned()),
-        Status::WaitsFor(what) => ("waits for", what.to_owned()),
     }
 }

@@ -36,12 +36,15 @@ impl SimArgs {
 
     /// Writes the first world that failed where that is asked for, made small if that is.
     fn keep(&self, seed: u64, none: Planted) -> Result<(), Failure> {
-        if self.trace.is_none() && self.svg.is_none() {
+        if !self.keeps() {
             return Ok(());
         }
         let plan = Plan::draw(seed);
         let plan = if self.shrink { quietly(|| one::small(plan, none)).0 } else { plan };
-        self.write(&quietly(|| none.traced(plan).run()))
+        match &quietly(|| none.traced(plan).run()).trace {
+            Some(trace) => self.write(trace),
+            None => Ok(()),
+        }
     }
 }
 

@@ -87,6 +87,15 @@ impl RateBounds {
     }
 }
 
+#[cfg(feature = "mutants")]
+impl RateBounds {
+    /// `Mutant::SlowCoreAlarms`.
+    pub(super) const fn of_fast_cores(mut self) -> Self {
+        self.most = Ticks(self.least.0.saturating_add(self.least.0 / 2));
+        self
+    }
+}
+
 impl RateCheck {
     /// Begins a window.
     #[must_use]

@@ -192,6 +192,7 @@ impl Pace {
     #[must_use]
     pub const fn mutate(mut self, mutant: crate::Mutant) -> Self {
         self.mutant = Some(mutant);
+        planted!(self, SlowCoreAlarms => self.rate = self.rate.of_fast_cores());
         self
     }
 }

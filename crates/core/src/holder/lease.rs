@@ -12,6 +12,7 @@ use super::io::{Ending, Handle, Hold, Renewal, View};
 
 /// A lease, or the wish for one.
 #[derive(Debug)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(super) struct Lease {
     /// What was asked for; resent under a new id after a reconnect.
     pub(super) acquire: Acquire,
@@ -29,6 +30,7 @@ pub(super) enum Interest {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(super) enum State {
     /// Asked for, or to be asked for once there is a connection.
     Wanted,

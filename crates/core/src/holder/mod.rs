@@ -42,6 +42,7 @@ use replies::RenewedSoFar;
 
 /// The state machine of a holder. See the [module](self).
 #[derive(Debug)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub struct Holder {
     hand: FastHand,
     session: SessionId,
@@ -154,7 +155,8 @@ impl Holder {
     pub fn handle(&mut self, now: Now<FastInstant>, input: Input) -> Outputs<'_, Output> {
         assert_drained(&self.outputs);
         // Before anything is said in the name of a session that another may go on with.
-        let cut = matches!(input, Input::Copied { .. }) && self.cut_off();
+        let copied = matches!(input, Input::Copied { .. }) && !planted!(self.hand, CopiedIgnored);
+        let cut = copied && self.cut_off();
         self.observe(now);
         match input {
             Input::Connected => self.connected(),
@@ -168,6 +170,7 @@ impl Holder {
             }
             Input::Downgrade { handle } => self.downgrade(handle),
             Input::Forget { handle } => self.forget(handle),
+            Input::Copied { .. } if !copied => {}
             Input::Copied { session, secret } => {
                 self.copied(session, secret);
                 if cut {

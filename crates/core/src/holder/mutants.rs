@@ -1,11 +1,11 @@
 //! Bodies of planted bugs that take more than a line.
 
 use crate::identity::RequestId;
-use crate::message::{Grant, Op, Request, ToGranter};
+use crate::message::{Grant, Op, Reply, Request, Tag, ToGranter};
 use crate::time::{FastInstant, Now};
 
 use super::io::{Handle, Output};
-use super::lease::{Anchor, Promise};
+use super::lease::{Anchor, Promise, State};
 use super::{About, Holder, Link};
 
 impl Holder {
@@ -15,6 +15,24 @@ impl Holder {
         let anchor = Anchor::at(self.now.send_anchor());
         let promise = Promise { anchor, term: grant.term };
         self.hold_new(handle, RequestId(self.last_id), promise, grant, home);
+    }
+
+    /// `Mutant::ReplayedGrantHeld`: under the newest handle there is.
+    pub(super) fn hold_replayed(&mut self, reply: &Reply) {
+        let newest = self.leases.last_key_value().map(|(handle, _)| *handle);
+        if let (Reply::Granted(grant), Some(handle)) = (reply, newest) {
+            self.hold_from_now(handle, *grant);
+        }
+    }
+
+    /// `Mutant::RenewalUndoesRelease`.
+    pub(super) fn take_back(&mut self, handle: Handle, id: RequestId, promise: Promise) {
+        let released = self.leases.get(&handle).map(|lease| &lease.state);
+        if let Some(State::Releasing { fence: Some(fence), home: Some(home), .. }) = released {
+            let (fence, home) = (*fence, *home);
+            let grant = Grant { fence, term: promise.term, tag: Tag([0; 16]) };
+            self.hold_new(handle, id, promise, grant, home);
+        }
     }
 
     /// `Mutant::ResendKeepsId`: a renewal that is under way goes out once more.

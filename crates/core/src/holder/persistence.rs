@@ -14,6 +14,7 @@ use super::{About, Holder};
 
 /// How often renewals have come back in vain since one helped.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(super) struct Persistence {
     /// Answers whose anchor's segment was over when they came.
     in_vain: u32,

@@ -17,6 +17,7 @@ use super::{About, Acknowledged, Holder, Link};
 
 /// The parts of an answer to a bulk renewal that have come.
 #[derive(Debug)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(super) struct RenewedSoFar {
     id: RequestId,
     fences: BTreeSet<Fence>,
@@ -28,7 +29,10 @@ impl Holder {
             // Before the reply moves an anchor, which may not be trusted any more.
             self.audit(id, moved);
         }
-        let Some(pending) = self.pending.get_mut(&id) else { return };
+        let Some(pending) = self.pending.get_mut(&id) else {
+            planted!(self.hand, ReplayedGrantHeld => self.hold_replayed(&reply));
+            return;
+        };
         let about = pending.about;
         let received = Anchor::at(self.now.send_anchor());
         let anchor = planted!(self.hand, AnchorAtReceipt => received, else pending.anchor);
@@ -154,8 +158,9 @@ impl Holder {
         if !planted!(self.hand, ReplyRevives) {
             self.end_if_over(handle);
         }
-        let Some(lease) = self.leases.get_mut(&handle) else { return };
         let promise = Promise { anchor, term: renewed.term };
+        planted!(self.hand, RenewalUndoesRelease => self.take_back(handle, id, promise));
+        let Some(lease) = self.leases.get_mut(&handle) else { return };
         if let State::Confirming { fence, term, tag, .. } = lease.state {
             let grant = Grant { fence, term, tag: renewed.tag.unwrap_or(tag) };
             match promise.remaining(&self.hand, &self.now) {

@@ -179,6 +179,7 @@ impl FastHand {
         planted!(self, FastGreatestReading => {
             return now.greatest().advance_since(&anchor.greatest());
         });
+        planted!(self, FastBackIsZero => return now.no_less_than(anchor).advance_since(anchor));
         let advance = now.advance_since(anchor).filter(|a| a.covered_by(self.count))?;
         planted!(self, FastTakesLeast => return Some(advance.least()));
         Some(advance)

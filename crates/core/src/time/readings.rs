@@ -237,6 +237,15 @@ impl Readings {
         self.all_like((0..SOURCES_MAX).filter_map(|index| self.get(index)).max())
     }
 
+    /// Where a source shows less than in `earlier`, what it showed there.
+    pub(super) fn no_less_than(&self, earlier: &Self) -> Self {
+        let mut raised = *self;
+        for (ticks, least) in raised.ticks.iter_mut().zip(&earlier.ticks) {
+            *ticks = (*ticks).max(*least);
+        }
+        raised
+    }
+
     fn all_like(&self, one: Option<Ticks>) -> Self {
         Self { ticks: [one.unwrap_or_default().0; SOURCES_MAX], present: self.present }
     }

@@ -10,7 +10,9 @@ pub(crate) const CLAIM: Claim =
 
 /// To be asked when this life, which began at `born`, makes a new grant at `now`.
 pub(crate) fn check(nodes: &[Node], witness: &Witness, born: u64, now: u64) -> Result<(), String> {
-    for (index, node) in nodes.iter().enumerate() {
+    for (index, node) in
+        nodes.iter().enumerate().filter(|(_, node)| !node.excused && !node.deceived)
+    {
         for seen in node.leases.values().filter(|seen| !seen.ended && seen.anchored_at < born) {
             if let Guard::Open(hold) = seen.guard
                 && seen.anchored_at + hold.term.as_nanos() > now

@@ -15,8 +15,8 @@ use super::witness::Witness;
 pub(crate) const CLAIM: Claim =
     Claim::new("I14", "\"renew all\" moves only what both sides agree on");
 
-/// Whose request, and which.
-pub(crate) type Request = (SessionId, RequestId);
+/// Whose request, of which session, and which: copies of one machine share a session.
+pub(crate) type Request = (usize, SessionId, RequestId);
 
 /// What the granter had when it answered each bulk renewal.
 #[derive(Debug, Default)]
@@ -56,10 +56,10 @@ impl Bulk {
 }
 
 /// Which bulk renewal an input answers.
-pub(crate) fn answered(session: SessionId, input: &Input) -> Option<Request> {
+pub(crate) fn answered(node: usize, session: SessionId, input: &Input) -> Option<Request> {
     match input {
         Input::Received(FromGranter::Reply { id, reply, .. }) if is_bulk(reply) => {
-            Some((session, *id))
+            Some((node, session, *id))
         }
         Input::Received(_)
         | Input::Connected

@@ -20,5 +20,10 @@ pub(crate) fn bounded(options: &Options, status: &Status) -> Result<(), String> 
     Ok(())
 }
 
+/// A connection over which something came that cannot be read.
+pub(crate) fn ended(is_open: bool) -> Result<(), String> {
+    if is_open { Err("goes on over a connection that cannot be read".to_owned()) } else { Ok(()) }
+}
+
 /// Many times what a world takes that goes on at a reasonable pace.
 pub(crate) const STEPS_MAX: u64 = 50_000;

@@ -16,7 +16,7 @@ pub(crate) const CLAIM: Claim = Claim::new(
 );
 
 /// Some anchors of the latest segments.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Anchors {
     slowest: u64,
     /// By segment.
@@ -24,7 +24,7 @@ pub(crate) struct Anchors {
 }
 
 /// Of one segment: the first, and the last few in turn.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Kept {
     some: [Option<(u64, u64)>; 4],
     seen: usize,

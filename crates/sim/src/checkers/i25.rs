@@ -58,8 +58,22 @@ impl Recalled {
     }
 
     pub(crate) fn happened(&mut self, event: &Event) {
-        if matches!(event.reason, EventReason::Recalled | EventReason::Forced) {
-            self.0.insert(event.fence);
+        match event.reason {
+            EventReason::Recalled | EventReason::Forced => {
+                self.0.insert(event.fence);
+            }
+            // A recall is of what is held now: who gave it back and then reclaims it, within the wait after
+            // a restart, has not heard of any.
+            EventReason::Released
+            | EventReason::Expired
+            | EventReason::Lapsed
+            | EventReason::Reclaimed => {
+                self.0.remove(&event.fence);
+            }
+            EventReason::Granted
+            | EventReason::Offered
+            | EventReason::RenewedLate
+            | EventReason::Downgraded => {}
         }
     }
 

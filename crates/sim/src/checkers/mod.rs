@@ -4,6 +4,7 @@
 
 pub(crate) mod exclusion;
 pub(crate) mod i1;
+pub(crate) mod i10;
 pub(crate) mod i11;
 pub(crate) mod i12;
 pub(crate) mod i13;
@@ -14,6 +15,7 @@ pub(crate) mod i19;
 pub(crate) mod i2;
 pub(crate) mod i20;
 pub(crate) mod i25;
+pub(crate) mod i26;
 pub(crate) mod i3;
 pub(crate) mod i4;
 pub(crate) mod i5;
@@ -84,6 +86,7 @@ pub const fn claims() -> &'static [Claim] {
         i7::CLAIM,
         i8::CLAIM,
         i9::CLAIM,
+        i10::CLAIM,
         i11::CLAIM,
         i12::CLAIM,
         i13::CLAIM,
@@ -94,6 +97,7 @@ pub const fn claims() -> &'static [Claim] {
         i19::CLAIM,
         i20::CLAIM,
         i25::CLAIM,
+        i26::CLAIM,
         i50::CLAIM,
         i51::CLAIM,
         i52::CLAIM,

@@ -116,6 +116,7 @@ const IN_ENCLAVES: &[Row] = &[
         KEEPER,
         Caught::Scenario("s09_rate_change_only_in_windows_with_exits"),
     ),
+    (M::SlowCoreAlarms, RATE, Caught::Scenario("s19_sibling_saturates_the_core")),
     (M::BridgedAfterContradiction, KEEPER, worlds(&["I19"], 1_000)),
     (M::OneSegmentForAll, KEEPER, worlds(&["I2", "I5", "I8", "I19"], 100)),
     (M::LinksBeforeExecuted, KEEPER, worlds(&["I18"], 100)),
@@ -132,6 +133,7 @@ const fn worlds(by: &'static [&'static str], within: u64) -> Caught {
 
 const SEGMENT: &str = "crates/clock/src/segment.rs";
 const KEEPER: &str = "crates/clock/src/enclave/timekeeper.rs";
+const RATE: &str = "crates/clock/src/enclave/rate.rs";
 const HANDSHAKE: &str = "crates/clock/src/enclave/handshake.rs";
 const PROFILE: &str = "crates/clock/src/profile.rs";
 const ACT: &str = "crates/clock/src/enclave/lease.rs";

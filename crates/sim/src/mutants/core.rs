@@ -53,6 +53,7 @@ const IN_HANDS: &[Row] = &[
     (M::SlowTakesMost, SLOW, worlds(&["I1", "I4"], 100)),
     (M::FastTakesLeast, FAST, worlds(&["I2", "I25"], 40)),
     (M::SegmentIgnored, FAST, worlds(&["I2", "I5"], 400)),
+    (M::FastBackIsZero, FAST, Caught::Scenario("s01_tsc_jumps_back_on_the_holder")),
     (M::PublishedAsStart, TIMELINE, worlds(&["I1", "I4"], 200)),
     (
         M::FreesByUpperBound,
@@ -93,6 +94,9 @@ const IN_HOLDER: &[Row] = &[
     (M::CheckAtLastInput, HOLDER, worlds(&["I9", "I13"], 40)),
     (M::SuspectReclaimed, SESSION, worlds(&["I4", "I7", "exclusion"], 500)),
     (M::WithdrawalResent, SESSION, worlds(&["I4"], 600)),
+    (M::ReplayedGrantHeld, REPLIES, worlds(&["I3", "I9"], 100)),
+    (M::RenewalUndoesRelease, REPLIES, worlds(&["I9"], 400)),
+    (M::CopiedIgnored, HOLDER, worlds(&["I26"], 200)),
 ];
 
 const IN_AUDIT: &[Row] = &[
@@ -143,12 +147,8 @@ const IN_GRANTER: &[Row] = &[
     (M::StaleReleaseFrees, CONNECTIONS, worlds(&["I4"], 200)),
     (M::UsedIdAccepted, CONNECTIONS, worlds(&["I4"], 100)),
     (M::EpochRepeats, CONNECTIONS, worlds(&["I12"], 40)),
-    (M::SecretUnchecked, CONNECTIONS, execution!("a6_a_session_is_resumed_only_with_its_secret")),
-    (
-        M::AnyoneMovesLease,
-        LEASES,
-        execution!("a6_another_session_cannot_touch_a_lease_whose_fence_it_knows"),
-    ),
+    (M::SecretUnchecked, CONNECTIONS, worlds(&["I4", "I9"], 400)),
+    (M::AnyoneMovesLease, LEASES, worlds(&["I4"], 400)),
     (M::FreesOnDisconnect, CONNECTIONS, worlds(&["I1", "I4"], 40)),
     (M::FingerprintIgnored, LEASES, worlds(&["I4", "I14"], 400)),
     (M::QueueBeforeFree, ACQUIRE, worlds(&["exclusion"], 40)),

@@ -26,6 +26,8 @@ macro_rules! drivers {
 drivers! {
     /// The granter's driver reads the clock before the input arrives.
     ClockReadBeforeInput => "machines.rs", ["I1", "I4"], 200;
+    /// A frame that cannot be read is passed over, and its connection goes on.
+    BadFrameForgiven => "damage.rs", ["I17"], 200;
     /// The store reports a write as done that failed.
     FailureReportedAsDone => "disk.rs", ["I6"], 100;
     /// A holder checks, and then acts, whatever comes in between.
@@ -34,8 +36,16 @@ drivers! {
     RevocationUnseen => "cpu.rs", ["I9"], 800;
     /// A commit leaves no time between its clock reading and its effect.
     NoCommitMargin => "cpu.rs", ["I8"], 2_500;
+    /// A commit that no transaction lets through is done without one.
+    AbortFallsBack => "cpu.rs", ["I4", "I8", "I9"], 800;
+    /// A restartable sequence that was preempted goes on where it was.
+    SequenceGoesOn => "cpu.rs", ["I4", "I10"], 6_000;
+    /// What is published without transactions leaves no more time than a commit does.
+    CommitMarginForPublish => "cpu.rs", ["I10"], 8_000;
     /// A resource admits whatever fence a write names.
     ResourceIgnoresFences => "resource.rs", ["I7"], 800;
+    /// Links are taken to be those of the slowest core that is admitted.
+    SlowestCoreCounts => "enclave/mod.rs", ["I1", "I4"], 100;
     /// The publication of the timekeeper that is most advanced counts, whatever its segment.
     MostAdvancedKeeper => "enclave/mod.rs", ["I2", "I19"], 400;
     /// What a timekeeper published is taken for the present.

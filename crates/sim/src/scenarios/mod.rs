@@ -2,6 +2,8 @@
 //! are not run, each with the reason. `docs/scenarios.md` is the table.
 
 mod enclaves;
+mod machines;
+mod rates;
 mod runs;
 
 use crate::options::Options;
@@ -30,8 +32,6 @@ pub enum Status {
     Shown(&'static str),
     /// It belongs to a system that is not built here: why.
     NotOurs(&'static str),
-    /// It waits for something: for what.
-    WaitsFor(&'static str),
 }
 
 /// All of them, in their order.

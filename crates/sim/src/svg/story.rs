@@ -64,10 +64,13 @@ impl Story {
         let mut names = Names::default();
         for line in &trace.0 {
             match &line.what {
-                What::Plan { plan, .. } => {
+                What::Plan { plan, scenario, .. } => {
                     let holders = plan.options.holder_clocks.len();
                     machines.begin(holders);
-                    story.title = format!("tlease sim --seed {}", plan.seed);
+                    story.title = match scenario {
+                        Some(name) => format!("tlease sim --scenario {name}"),
+                        None => format!("tlease sim --seed {}", plan.seed),
+                    };
                     let (acts, scale) = (plan.acts.len(), Nanos(plan.options.scale));
                     let network = format!("{:?}", plan.options.network).to_lowercase();
                     story.subtitle = format!(
@@ -134,6 +137,13 @@ impl Machines {
             What::Grant { how, .. } if how != "reclaimed" => self.waited(line.at),
             What::Act(Act::PauseGranter { lasts }) => {
                 self.granter.bars.push(bar(line.at, line.at + lasts, "paused", Look::Paused));
+            }
+            What::Act(Act::Clone { node, .. }) => {
+                let copy = Row {
+                    label: format!("holder {}, a copy of {node}", self.holders.len()),
+                    ..Row::default()
+                };
+                self.holders.push(copy);
             }
             What::Act(Act::Pause { node, lasts }) => self.pauses(*node, line.at, *lasts, "paused"),
             What::Act(Act::Clock { node, clock: ClockAct::Suspend { lasts } }) => {

@@ -356,6 +356,54 @@ impl Clock {
         }
     }
 
+    /// Whether a hypervisor can copy the machine: not the memory of an enclave.
+    pub(crate) const fn can_be_copied(&self) -> bool {
+        matches!(self, Self::Free(_) | Self::Host(_))
+    }
+
+    /// Whether something tells it that it was copied.
+    pub(crate) const fn can_be_told(&self) -> bool {
+        match self {
+            Self::Free(_) => true,
+            Self::Host(host) => host.has_vmclock(),
+            Self::Enclave(_) => false,
+        }
+    }
+
+    pub(crate) fn is_told_of_a_copy(&mut self, true_time: u64) {
+        self.advance_to(true_time);
+        match self {
+            Self::Free(free) => free.happen(&ClockAct::Break { jumps: Vec::new() }),
+            Self::Host(host) => host.disrupt(),
+            Self::Enclave(_) => {}
+        }
+    }
+
+    /// It ran up to this moment.
+    pub(crate) fn run_to(&mut self, true_time: u64) {
+        self.advance_to(true_time);
+    }
+
+    /// It goes on at this moment from what it shows: it did not run up to it.
+    pub(crate) const fn goes_on_at(&mut self, true_time: u64) {
+        match self {
+            Self::Free(free) => free.at = true_time,
+            Self::Host(host) => host.goes_on_at(true_time),
+            Self::Enclave(_) => {}
+        }
+    }
+
+    /// What it shows is behind true time, and nothing says so.
+    pub(crate) fn falls_behind(&mut self) {
+        match self {
+            Self::Free(free) => {
+                free.sources.iter_mut().for_each(|source| source.fell_behind = true)
+            }
+            Self::Host(host) => host.falls_behind(),
+            Self::Enclave(_) => {}
+        }
+    }
+
     fn advance_to(&mut self, true_time: u64) {
         match self {
             Self::Free(free) => free.advance_to(true_time),

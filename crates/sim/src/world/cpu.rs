@@ -7,10 +7,10 @@ use tlease_core::Fence;
 use tlease_core::holder::{Handle, Hold};
 
 use super::clock::Interrupted;
-use super::node::Guard;
+use super::node::{Guard, Node};
 use super::{Event, World};
 use crate::act::Lease;
-use crate::checkers::{i4, i8, i9};
+use crate::checkers::{i4, i8, i9, i10};
 use crate::options::Transactions;
 use crate::trace::{What, is_shared};
 use crate::world::Effect;
@@ -22,6 +22,9 @@ pub(crate) struct Section {
     handle: Handle,
     fence: Fence,
     next: Step,
+    strength: Strength,
+    /// For how long a sequence was stalled below the kernel, in nanoseconds.
+    stalled: u64,
     /// The transaction was interrupted since it began.
     interrupted: bool,
     /// How often its thread was taken out of its enclave so far.
@@ -48,6 +51,25 @@ enum Step {
     End,
 }
 
+/// What makes check and act one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strength {
+    /// A transaction.
+    Full,
+    /// A restartable sequence, where there are no transactions: whatever the kernel knows of restarts it,
+    /// and a pause below the kernel does not.
+    Restartable,
+    /// The same, and the virtual machine was stopped meanwhile, for longer than any margin: beyond what is
+    /// claimed.
+    Stopped,
+}
+
+/// As the above, for sequences: the least that ships.
+const PUBLISH_MARGIN: u64 = 500_000;
+/// The longest pause below the kernel that this allows for: what was measured.
+const STALLED_MAX: u64 = 400_000;
+/// Percent of exits that are below the kernel.
+const BELOW: u64 = 40;
 /// How long before its deadline a lease lets nothing pass any more: the shipped default. Covers the time
 /// from the clock reading to the end of the transaction (A6).
 const COMMIT_MARGIN: u64 = 50_000;
@@ -55,6 +77,12 @@ const COMMIT_MARGIN: u64 = 50_000;
 const REVOCATIONS: u64 = 10;
 /// The tries of one commit.
 const TRIES_MAX: u32 = 3;
+
+impl Section {
+    pub(crate) const fn node(&self) -> usize {
+        self.node
+    }
+}
 
 impl World {
     /// A user acts under a lease: the guarded section begins.
@@ -87,15 +115,21 @@ impl World {
     pub(crate) fn begin_commit(&mut self, node: usize, handle: Handle) {
         let seen = self.nodes[node].leases.get(&handle);
         let Some(Guard::Open(hold)) = seen.map(|seen| seen.guard) else { return };
-        if self.options.transactions == Transactions::Absent {
-            return self.count("commit unsupported", 1);
-        }
+        let strength = if self.options.transactions == Transactions::Absent {
+            // Its user publishes instead.
+            self.count("commit unsupported", 1);
+            Strength::Restartable
+        } else {
+            Strength::Full
+        };
         self.last_section += 1;
         let section = Section {
             node,
             handle,
             fence: hold.fence,
             next: Step::Begin,
+            strength,
+            stalled: 0,
             interrupted: false,
             exits: self.nodes[node].clock.actor(self.now).0,
             read: None,
@@ -128,20 +162,36 @@ impl World {
         section.interrupted |= exits != section.exits;
         section.exits = exits;
         if self.now < paused {
-            section.interrupted = true;
+            match section.strength {
+                Strength::Restartable if self.now < node.stopped => {
+                    section.strength = Strength::Stopped;
+                }
+                Strength::Full | Strength::Restartable | Strength::Stopped => {
+                    section.interrupted = true;
+                }
+            }
             self.sections.insert(number, section);
             return self.at(paused, Event::Instruction(number));
         }
         if !self.healed && self.draws.cpu.below(1_000) < self.options.exits {
-            section.interrupted = true;
-            let lasts = self.drawn_exit();
+            let mut lasts = self.drawn_exit();
+            if section.strength != Strength::Full && self.draws.cpu.chance(BELOW) {
+                lasts = lasts.min(STALLED_MAX - section.stalled);
+                section.stalled += lasts;
+            } else {
+                section.interrupted = true;
+            }
             let clock = &mut self.nodes[section.node].clock;
             clock.interrupt(Interrupted::Actor, lasts, self.now);
             self.sections.insert(number, section);
             return self.at(self.now + lasts, Event::Instruction(number));
         }
         let aborts = self.options.transactions == Transactions::Abort;
-        let interrupted = section.interrupted && !planted!(self.planted, ActOutsideGuard);
+        let goes_on = match section.strength {
+            Strength::Full => planted!(self.planted, ActOutsideGuard),
+            Strength::Restartable | Strength::Stopped => planted!(self.planted, SequenceGoesOn),
+        };
+        let interrupted = section.interrupted && !goes_on;
         if section.next != Step::Begin && (interrupted || aborts) {
             return self.aborted(number, section);
         }
@@ -168,11 +218,24 @@ impl World {
         self.count("transaction aborted", 1);
         section.tries += 1;
         if section.tries >= TRIES_MAX {
+            if planted!(self.planted, AbortFallsBack) {
+                return self.falls_back(section);
+            }
             return self.count("commit given up", 1);
         }
         (section.next, section.interrupted, section.read) = (Step::Begin, false, None);
+        section.stalled = 0;
         self.sections.insert(number, section);
         self.next_instruction(number);
+    }
+
+    /// `Driver::AbortFallsBack`.
+    fn falls_back(&mut self, mut section: Section) {
+        let seen = self.nodes[section.node].leases.get(&section.handle);
+        if let Some(Guard::Open(hold)) = seen.map(|seen| seen.guard) {
+            section.read = Some((0, hold));
+            self.committed(&section);
+        }
     }
 
     fn execute(&mut self, section: &mut Section) -> Result<Option<Step>, Stopped> {
@@ -184,7 +247,9 @@ impl World {
         // A word that was read and then written by another core: the transaction aborts.
         let rewritten = section.read.is_some_and(|(version, _)| version != seen.version);
         let conflict = (rewritten && !planted!(self.planted, RevocationUnseen))
-            || (section.marker != 0 && section.marker != node.disruptions + 1);
+            || (section.strength == Strength::Full
+                && section.marker != 0
+                && section.marker != node.disruptions + 1);
         if conflict {
             return Err(Stopped::Aborted);
         }
@@ -208,7 +273,17 @@ impl World {
             Step::Monotonic => Step::Raw,
             Step::Raw => {
                 let (_, hold) = section.read.expect("the record was read");
-                let margin = if planted!(self.planted, NoCommitMargin) { 0 } else { COMMIT_MARGIN };
+                let margin = match section.strength {
+                    _ if planted!(self.planted, NoCommitMargin) => 0,
+                    Strength::Full => COMMIT_MARGIN,
+                    Strength::Restartable | Strength::Stopped => {
+                        if planted!(self.planted, CommitMarginForPublish) {
+                            COMMIT_MARGIN
+                        } else {
+                            PUBLISH_MARGIN
+                        }
+                    }
+                };
                 if !node.clock.passes(&node.hand, &hold, margin, now) {
                     return Err(Stopped::Refused("commit refused: over or suspect"));
                 }
@@ -236,7 +311,9 @@ impl World {
         };
         let in_time = i8::in_time(&effect, seen.anchored_at, &hold);
         let held = i9::acts(seen, &effect);
-        let in_order = self.checkers.effects.happened(&effect);
+        let Node { excused, deceived, .. } = self.nodes[section.node];
+        let excused = excused || deceived;
+        let in_order = if excused { Ok(()) } else { self.checkers.effects.happened(&effect) };
         self.effects.push(effect);
         self.tell_with_hands(|| What::Effect {
             node: effect.node,
@@ -244,11 +321,24 @@ impl World {
             fence: effect.fence.get(),
             shared: is_shared(effect.mode),
         });
-        self.count("committed", 1);
+        let claim = match section.strength {
+            Strength::Full => {
+                self.count("committed", 1);
+                i8::CLAIM
+            }
+            Strength::Restartable => {
+                self.count("published", 1);
+                i10::CLAIM
+            }
+            Strength::Stopped => return self.count("published beyond any margin", 1),
+        };
+        if self.nodes[section.node].deceived {
+            return;
+        }
         self.judge(i9::CLAIM, held);
-        self.judge(i8::CLAIM, in_time);
-        self.judge(i8::CLAIM, in_order);
-        if self.now >= self.granter_paused && self.is_serving() {
+        self.judge(claim, in_time);
+        self.judge(claim, in_order);
+        if !excused && self.now >= self.granter_paused && self.is_serving() {
             let known = i4::knows(&effect, &self.checkers.witness);
             self.judge(i4::CLAIM, known);
         }

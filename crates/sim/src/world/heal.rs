@@ -45,9 +45,12 @@ impl World {
         if self.options.heals_with_reset {
             self.reset_connections();
         }
+        self.liar_leaves();
+        self.end_what_is_excused();
         for node in 0..self.nodes.len() {
             self.nodes[node].paused = 0;
             self.nodes[node].asleep = 0;
+            self.nodes[node].stopped = 0;
             self.nodes[node].clock.heal(self.now);
             // A source that appears is a break too: the next renewal grants a recall's grace anew.
             self.nodes[node].leases.values_mut().for_each(|seen| seen.recalled = None);

@@ -187,7 +187,16 @@ impl Host {
         matches!(self.marks, Markers::Read(_))
     }
 
-    fn disrupt(&mut self) {
+    pub(crate) const fn goes_on_at(&mut self, true_time: u64) {
+        (self.at, self.read_at) = (true_time, true_time);
+        (self.asleep, self.stopped) = (0, 0);
+    }
+
+    pub(crate) const fn falls_behind(&mut self) {
+        self.stopped_unseen = true;
+    }
+
+    pub(crate) fn disrupt(&mut self) {
         if let Markers::Read(marks) = &mut self.marks {
             marks.disruption += 1;
             marks.generation = marks.generation.map(|generation| generation + 1);

@@ -4,7 +4,7 @@ use tlease_core::holder::Handle;
 use tlease_core::{Fence, Mode};
 
 use super::World;
-use super::node::Guard;
+use super::node::{Guard, Node};
 use crate::checkers::{exclusion, i2, i4, i5, i7, i9, i13, i19, i25, i52};
 
 /// A lease under which somebody can act at this instant: its machine calls it valid, or its guard lets
@@ -14,7 +14,6 @@ pub(crate) struct Usable {
     pub(crate) name: u64,
     pub(crate) mode: Mode,
     pub(crate) fence: Fence,
-    #[expect(dead_code, reason = "printed with a violation")]
     pub(crate) node: usize,
     pub(crate) handle: Handle,
 }
@@ -62,8 +61,9 @@ impl World {
     pub(crate) fn find_usable(&mut self) {
         self.usable.clear();
         let mut broken = None;
+        let mut excused = Vec::new();
         for (index, node) in self.nodes.iter_mut().enumerate() {
-            if self.now < node.asleep {
+            if self.now < node.asleep || node.deceived {
                 continue;
             }
             let threads = node.clock.threads(self.now);
@@ -116,6 +116,10 @@ impl World {
                 let other = by_guard.filter(|by_guard| Some(*by_guard) != one);
                 for (fence, mode) in one.into_iter().chain(other) {
                     let name = seen.name;
+                    if node.excused {
+                        excused.push((index, name, fence));
+                        continue;
+                    }
                     self.usable.push(Usable { name, mode, fence, node: index, handle: *handle });
                 }
             }
@@ -123,7 +127,10 @@ impl World {
         if let Some((claim, what)) = broken {
             self.violated(claim, || what);
         }
+        if Node::act_together(&excused) {
+            self.count("copies act together", 1);
+        }
         // A lease whose machine and guard differ in mode for a moment is one lease.
-        self.usable.dedup_by(|a, b| (a.handle, a.mode) == (b.handle, b.mode));
+        self.usable.dedup_by(|a, b| (a.node, a.handle, a.mode) == (b.node, b.handle, b.mode));
     }
 }

@@ -11,7 +11,7 @@ use super::{Event, OBSERVER, STATUS, World};
 use crate::checkers::Checkers;
 use crate::checkers::i3::{Answered, Stamps};
 use crate::checkers::witness::Step;
-use crate::checkers::{i1, i2, i3, i4, i6, i7, i9, i11, i12, i14, i17, i18, i25, i50, i51};
+use crate::checkers::{i1, i2, i3, i4, i6, i7, i9, i11, i12, i14, i17, i18, i25, i26, i50, i51};
 use crate::trace::What;
 
 /// The input that made a holder put something out.
@@ -25,6 +25,30 @@ struct Cause {
 impl World {
     /// Feeds a holder, does what it puts out, and checks that anchors move only as they may.
     pub(crate) fn feed(&mut self, index: usize, input: holder::Input) {
+        self.feed_copied(index);
+        self.feed_one(index, input);
+    }
+
+    /// What its driver finds with the next reading of the clock, before it feeds anything else.
+    pub(crate) fn feed_copied(&mut self, index: usize) {
+        if let Some(copied) = self.hears_of_the_copy(index) {
+            let before = self.nodes[index].holder.session();
+            self.nodes[index].given_up.push(before);
+            self.feed_one(index, copied);
+            let node = &self.nodes[index];
+            let gave_up = i26::gave_up(before, node.holder.session(), node.leases.values());
+            self.judge(i26::CLAIM, gave_up);
+        }
+    }
+
+    fn feed_one(&mut self, index: usize, input: holder::Input) {
+        self.judges = !self.nodes[index].deceived;
+        self.does(index, input);
+        self.judges = true;
+    }
+
+    /// Feeds it, and does and judges what comes out of it.
+    fn does(&mut self, index: usize, input: holder::Input) {
         self.tell_in_holder(index, &input);
         let node = &mut self.nodes[index];
         let now = node.clock.fast_now(&mut self.draws.clocks, self.now);
@@ -32,7 +56,7 @@ impl World {
         node.stamps.push((stamp, self.now));
         node.hears(&input, &self.names, self.now, &now);
         let advance = node.advanced(now, self.now);
-        let bulk = i14::answered(node.holder.session(), &input);
+        let bulk = i14::answered(index, node.holder.session(), &input);
         let cause = Cause { answered: i3::answered(&input), bulk, stamp };
         let outputs: Vec<holder::Output> = node.holder.handle(now, input).collect();
         for (handle, seen) in node.leases.iter_mut().filter(|(_, seen)| !seen.ended) {
@@ -48,6 +72,9 @@ impl World {
                     }
                     let closed = i9::leaves(self.nodes[index].leases.values(), &message);
                     self.judge(i9::CLAIM, closed);
+                    let over = self.nodes[index].conn.map(|conn| self.session_over(conn));
+                    let given_up = i26::leaves(&self.nodes[index].given_up, over, &message);
+                    self.judge(i26::CLAIM, given_up);
                     self.send_to_granter(index, message);
                 }
                 holder::Output::Hold { handle, hold } => {
@@ -175,7 +202,9 @@ impl World {
     pub(crate) fn check_slow_hand(&mut self, now: Now<SlowInstant>) {
         let hand = self.granter_clock.slow_hand(self.planted);
         let verdict = self.checkers.slow_stamps.read(&hand, now, self.now);
-        self.judge(i1::CLAIM, verdict);
+        if !self.granter_excused {
+            self.judge(i1::CLAIM, verdict);
+        }
         if let Some(executed) = self.granter_clock.executed(self.now) {
             self.judge(i18::CLAIM, i18::check(executed));
         }
@@ -222,10 +251,10 @@ impl World {
             let epoch = self.checkers.epochs.sent(&message);
             self.judge(i12::CLAIM, epoch);
             if let FromGranter::Reply { id, reply, .. } = &message
-                && let Some(session) = self.session_of(peer)
+                && let (Some(node), Some(session)) = (self.node_of(peer), self.session_of(peer))
             {
                 let Checkers { bulk, witness, fences, .. } = &mut self.checkers;
-                bulk.answers((session, *id), reply, witness, fences.highest());
+                bulk.answers((node, session, *id), reply, witness, fences.highest());
             }
             self.tell_promise(peer, &message);
             self.send_to_holder(peer, message);
@@ -239,6 +268,9 @@ impl World {
                 let name = self.name_number(&event.name);
                 self.tell_event(name, &event);
                 let step = self.checkers.witness.happened(name, &event);
+                if matches!(step, Step::Began) || event.reason == EventReason::Reclaimed {
+                    self.liar_hears_of(&event.name, event.fence);
+                }
                 if step == Step::Began {
                     let rises = self.checkers.fences.given(event.fence);
                     self.judge(i7::CLAIM, rises);
@@ -249,7 +281,7 @@ impl World {
                 self.judge(i12::CLAIM, i12::step(step));
                 self.checkers.recalled.happened(&event);
                 let kept = self.checkers.promised.happened(&event, self.now);
-                if self.checkers.witness.serving {
+                if self.checkers.witness.serving && !self.granter_excused {
                     self.judge(i1::CLAIM, kept);
                 }
             }

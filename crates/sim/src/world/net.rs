@@ -7,6 +7,7 @@ use tlease_core::holder;
 use tlease_core::identity::{Peer, Rights, SessionId};
 use tlease_core::message::{FromGranter, Op, Reply, ToGranter};
 
+use super::damage::Bytes;
 use super::{Event, World};
 use crate::act::Link;
 use crate::options::{Delays, Network};
@@ -23,6 +24,23 @@ pub(crate) struct Conn {
     open_at_holder: bool,
     to_granter: VecDeque<(u64, ToGranter)>,
     to_holder: VecDeque<(u64, FromGranter)>,
+    /// What comes to each side as bytes, since some were damaged.
+    pub(super) to_granter_bytes: Option<Bytes>,
+    pub(super) to_holder_bytes: Option<Bytes>,
+}
+
+impl Conn {
+    pub(super) const fn node(&self) -> usize {
+        self.node
+    }
+
+    pub(super) const fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    pub(super) const fn is_open_at_granter(&self) -> bool {
+        self.open_at_granter
+    }
 }
 
 impl World {
@@ -35,6 +53,7 @@ impl World {
             let later = self.now + self.draws.net.between(1, self.options.scale / 40);
             return self.at(later, Event::Connect(node));
         }
+        self.feed_copied(node);
         let peer = Peer(self.conns.len() as u64 + 1);
         let (to_granter, to_holder) = (VecDeque::new(), VecDeque::new());
         let index = self.conns.len();
@@ -46,6 +65,8 @@ impl World {
             open_at_holder: true,
             to_granter,
             to_holder,
+            to_granter_bytes: None,
+            to_holder_bytes: None,
         });
         self.nodes[node].conn = Some(index);
         self.nodes[node].sent.clear();
@@ -81,6 +102,9 @@ impl World {
     }
 
     pub(crate) fn send_to_holder(&mut self, peer: Peer, message: FromGranter) {
+        if self.liar_hears(peer, &message) {
+            return;
+        }
         let Some(index) = self.conn_of(peer) else { return };
         let (node, session) = (self.conns[index].node, self.conns[index].session);
         if let Some(delays) = self.ruled(Link::ToHolder(node), kind_from_granter(&message)) {
@@ -114,9 +138,8 @@ impl World {
         if self.now < self.granter_paused {
             return self.at(self.granter_paused, Event::ToGranter(index));
         }
-        let peer = self.conns[index].peer;
         if let Some((_, message)) = self.conns[index].to_granter.pop_front() {
-            self.feed_granter(granter::Input::Received { peer, message });
+            self.arrives_at_granter(index, message);
         }
     }
 
@@ -129,7 +152,7 @@ impl World {
             return self.at(self.nodes[node].paused, Event::ToHolder(index));
         }
         if let Some((_, message)) = self.conns[index].to_holder.pop_front() {
-            self.feed(node, holder::Input::Received(message));
+            self.arrives_at_holder(index, message);
         }
     }
 
@@ -142,10 +165,10 @@ impl World {
         if self.now < self.granter_paused {
             return self.at(self.granter_paused, Event::StrayToGranter(node, of, message));
         }
-        let Some(conn) = self.nodes[node].conn.map(|index| &self.conns[index]) else { return };
-        let peer = conn.peer;
-        if conn.open_at_granter {
-            self.feed_granter(granter::Input::Received { peer, message });
+        if let Some(index) =
+            self.nodes[node].conn.filter(|index| self.conns[*index].open_at_granter)
+        {
+            self.arrives_at_granter(index, message);
         }
     }
 
@@ -156,8 +179,8 @@ impl World {
         if self.now < self.nodes[node].paused {
             return self.at(self.nodes[node].paused, Event::StrayToHolder(node, of, message));
         }
-        if self.nodes[node].conn.is_some() {
-            self.feed(node, holder::Input::Received(message));
+        if let Some(index) = self.nodes[node].conn {
+            self.arrives_at_holder(index, message);
         }
     }
 
@@ -180,6 +203,13 @@ impl World {
         self.feed_granter(granter::Input::Disconnected { peer });
     }
 
+    /// The granter's driver ends a connection that it cannot read.
+    pub(super) fn granter_hangs_up(&mut self, index: usize) {
+        self.granter_sees_the_end(index);
+        let later = self.now + self.delay();
+        self.at(later, Event::HolderSees(index));
+    }
+
     pub(crate) fn holder_sees_the_end(&mut self, index: usize) {
         if !self.conns[index].open_at_holder {
             return;
@@ -198,6 +228,7 @@ impl World {
     }
 
     pub(crate) fn granter_closes(&mut self, peer: Peer) {
+        self.liar_is_cut_off(Some(peer));
         let Some(index) = self.conn_of(peer) else { return };
         self.conns[index].open_at_granter = false;
         let later = self.now + self.delay();
@@ -214,6 +245,11 @@ impl World {
         self.conn_of(peer).map(|index| self.conns[index].session)
     }
 
+    /// Of which session the connection with this index is.
+    pub(crate) fn session_over(&self, index: usize) -> SessionId {
+        self.conns[index].session
+    }
+
     fn conn_of(&self, peer: Peer) -> Option<usize> {
         // Connections are numbered from 1 in their order.
         let index = usize::try_from(peer.0).ok()?.checked_sub(1)?;
@@ -222,6 +258,7 @@ impl World {
 
     /// The granter is gone, and all its connections with it.
     pub(crate) fn break_all(&mut self) {
+        self.liar_is_cut_off(None);
         for index in 0..self.conns.len() {
             self.conns[index].open_at_granter = false;
             if self.conns[index].open_at_holder {
@@ -239,6 +276,13 @@ impl World {
         if self.conns[index].open_at_holder {
             self.at(self.now + 1, Event::HolderSees(index));
         }
+    }
+
+    /// The holder's end of a connection is gone, and the granter learns of it in its own time.
+    pub(crate) fn is_cut_off(&mut self, index: usize) {
+        self.conns[index].open_at_holder = false;
+        let later = self.now + self.delay();
+        self.at(later, Event::GranterSees(index));
     }
 
     /// When copies of a message arrive, if a rule says so.

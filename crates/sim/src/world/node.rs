@@ -18,7 +18,7 @@ use crate::planted::Planted;
 use crate::rng::Rng;
 
 /// A holder and all that its user can see of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) holder: Holder,
     pub(crate) hand: FastHand,
@@ -29,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) paused: u64,
     /// Until when the whole machine is asleep or stopped.
     pub(crate) asleep: u64,
+    /// Until when its virtual machine is stopped, which its kernel does not know.
+    pub(crate) stopped: u64,
     /// How often continuity was disrupted: changes what a guard reads.
     pub(crate) disruptions: u64,
     /// When that was last.
@@ -42,6 +44,16 @@ pub(crate) struct Node {
     pub(crate) stamps: Vec<(FastInstant, u64)>,
     /// Where its timekeepers' hand had been, if it has any.
     pub(crate) anchors: Anchors,
+    /// The last snapshot of its machine.
+    pub(crate) kept: Option<Box<Node>>,
+    /// Whether its machine was told that it may be a copy, and its holder not yet.
+    pub(crate) copied: bool,
+    /// The sessions that it gave up since it was told of a copy.
+    pub(crate) given_up: Vec<SessionId>,
+    /// Whether an assumption was broken for it alone: what it believes counts for nobody.
+    pub(crate) excused: bool,
+    /// Whether it heard, or was heard to say, what nobody had said: it is judged no more.
+    pub(crate) deceived: bool,
 }
 
 /// A lease as its user saw it through the outputs.
@@ -89,6 +101,7 @@ impl Node {
             wake: None,
             paused: 0,
             asleep: 0,
+            stopped: 0,
             disruptions: 0,
             broken_at: None,
             doubted_at: None,
@@ -96,6 +109,11 @@ impl Node {
             sent: BTreeMap::new(),
             stamps: Vec::new(),
             anchors: Anchors::default(),
+            kept: None,
+            copied: false,
+            given_up: Vec::new(),
+            excused: false,
+            deceived: false,
         }
     }
 

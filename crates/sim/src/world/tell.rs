@@ -11,9 +11,8 @@ use crate::trace::{Fast, Hands, Line, What, Who, is_shared, ticks};
 impl World {
     /// Notes something, if a trace is kept.
     pub(crate) fn tell(&mut self, what: impl FnOnce() -> What) {
-        if self.trace.is_some() {
-            let line = Line { at: self.now, what: what(), hands: None };
-            self.trace.get_or_insert_default().push(line);
+        if let Some(lines) = &self.trace {
+            lines.push(Line { at: self.now, what: what(), hands: None });
         }
     }
 
@@ -22,7 +21,7 @@ impl World {
         if self.trace.is_some() {
             let hands = Some(self.hands());
             let line = Line { at: self.now, what: what(), hands };
-            self.trace.get_or_insert_default().push(line);
+            self.trace.iter().for_each(|lines| lines.push(line.clone()));
         }
     }
 

@@ -17,6 +17,10 @@ use crate::trace::What;
 impl World {
     /// Does one act now. A machine that is paused does nothing, but things happen to it.
     pub fn act(&mut self, act: &Act) {
+        // Of a copy that was never made.
+        if act.node().is_some_and(|node| node >= self.nodes.len()) {
+            return;
+        }
         self.tell(|| What::Act(act.clone()));
         match act {
             Act::Want(want) => self.want(want),
@@ -57,6 +61,9 @@ impl World {
                 }
             }
             Act::Replace { node, clock } => self.replace(*node, clock),
+            Act::Snapshot { node } => self.snapshot(*node),
+            Act::RollBackHolder { node, told } => self.roll_back_holder(*node, *told),
+            Act::Clone { node, told } => self.copy(*node, *told),
             Act::PauseGranter { lasts } => {
                 self.granter_paused = self.granter_paused.max(self.now + lasts);
                 self.granter_clock.interrupt(Interrupted::All, *lasts, self.now);
@@ -77,6 +84,7 @@ impl World {
                     self.feed_granter(granter::Input::Stop);
                 }
             }
+            Act::Lie(lie) => self.lie(lie),
             Act::Rule(rule) => self.rules.push(rule.clone()),
         }
     }
@@ -91,6 +99,9 @@ impl World {
                 // One after the other.
                 node.asleep = node.asleep.max(self.now) + lasts;
                 node.paused = node.paused.max(node.asleep);
+                if matches!(clock, ClockAct::Migrate { .. }) {
+                    node.stopped = node.asleep;
+                }
                 node.disruptions += 1;
                 if node.clock.sees(clock) {
                     node.broken_at = Some(self.now);
@@ -172,7 +183,7 @@ impl World {
     }
 
     /// A holder dies with all it has, and another begins in its place.
-    fn replace(&mut self, node: usize, clock: &ClockPlan) {
+    pub(super) fn replace(&mut self, node: usize, clock: &ClockPlan) {
         if let Some(conn) = self.nodes[node].conn {
             self.break_conn(conn);
         }

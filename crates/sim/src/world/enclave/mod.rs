@@ -15,7 +15,7 @@ use tlease_clock::enclave::{
 };
 use tlease_core::holder::Hold;
 use tlease_core::time::{
-    FastHand, FastInstant, Now, Readings, Segment, SlowHand, SlowInstant, Ticks,
+    FastHand, FastInstant, Now, Readings, Segment, SlowHand, SlowInstant, Source, Ticks,
 };
 
 use self::counter::Counter;
@@ -126,6 +126,11 @@ impl Enclave {
     }
 
     pub(crate) fn slow_hand(&self) -> SlowHand {
+        if planted!(self.planted, SlowestCoreCounts) {
+            let nanos = self.profile.cycles_per_link().get() * BILLION;
+            let slowest = self.profile.core_hz().min().get();
+            return SlowHand::new(&[Source::assume(nanos, slowest, Ticks(1))]);
+        }
         self.profile.slow_hand()
     }
 
