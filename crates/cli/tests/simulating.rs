@@ -55,7 +55,7 @@ fn attacks_are_listed_and_run_by_name() {
     let (one, again, svg) = (file("one"), file("again"), file("svg"));
     home.ok(&["sim", "--scenario", "s29", "--trace", text(&one), "--svg", text(&svg)]);
     assert!(fs::read_to_string(&svg).unwrap().contains("s29_cloned_instance"));
-    assert!(home.ok(&["sim", "show", text(&one)]).contains("scenario s29_cloned_instance"));
+    assert!(home.ok(&["sim", "show", text(&one)]).contains("s29_cloned_instance"));
     home.ok(&["sim", "--replay", text(&one), "--trace", text(&again)]);
     assert_eq!(fs::read(&one).unwrap(), fs::read(&again).unwrap());
     home.fails(&["sim", "--scenario", "s99"], 64, "--list-scenarios names them");

@@ -210,6 +210,11 @@ impl Options {
         if rng.chance(DAMAGED) {
             options.damaged = rng.pick(&[3, 20]);
         }
+        if options.transactions == Transactions::Absent {
+            // Few worlds have to show what publishing is worth.
+            options.exits = options.exits.max(20);
+            options.commits_at_end = 60;
+        }
         options.draw_enclaves(&mut Rng::stream(seed, 3));
         options
     }

@@ -55,6 +55,9 @@ impl ShowArgs {
     pub(super) fn run(&self) -> Result<Exit, Failure> {
         let trace = read(&self.file)?;
         let mut text = String::new();
+        if let Some(name) = trace.scenario() {
+            let _ = writeln!(text, "scenario         {name}\n");
+        }
         if let Some(plan) = trace.plan() {
             let _ = writeln!(text, "seed             {}\n{}\n", plan.seed, plan.options);
         }

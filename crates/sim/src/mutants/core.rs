@@ -147,7 +147,7 @@ const IN_GRANTER: &[Row] = &[
     (M::StaleReleaseFrees, CONNECTIONS, worlds(&["I4"], 200)),
     (M::UsedIdAccepted, CONNECTIONS, worlds(&["I4"], 100)),
     (M::EpochRepeats, CONNECTIONS, worlds(&["I12"], 40)),
-    (M::SecretUnchecked, CONNECTIONS, worlds(&["I4", "I9"], 400)),
+    (M::SecretUnchecked, CONNECTIONS, worlds(&["I4", "I9"], 1_000)),
     (M::AnyoneMovesLease, LEASES, worlds(&["I4"], 400)),
     (M::FreesOnDisconnect, CONNECTIONS, worlds(&["I1", "I4"], 40)),
     (M::FingerprintIgnored, LEASES, worlds(&["I4", "I14"], 400)),

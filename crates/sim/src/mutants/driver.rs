@@ -39,9 +39,9 @@ drivers! {
     /// A commit that no transaction lets through is done without one.
     AbortFallsBack => "cpu.rs", ["I4", "I8", "I9"], 800;
     /// A restartable sequence that was preempted goes on where it was.
-    SequenceGoesOn => "cpu.rs", ["I4", "I10"], 6_000;
+    SequenceGoesOn => "cpu.rs", ["I4", "I10"], 2_500;
     /// What is published without transactions leaves no more time than a commit does.
-    CommitMarginForPublish => "cpu.rs", ["I10"], 8_000;
+    CommitMarginForPublish => "cpu.rs", ["I10"], 2_500;
     /// A resource admits whatever fence a write names.
     ResourceIgnoresFences => "resource.rs", ["I7"], 800;
     /// Links are taken to be those of the slowest core that is admitted.

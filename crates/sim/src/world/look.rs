@@ -59,9 +59,8 @@ impl World {
 
     /// Finds every lease that its machine calls usable, or that its guard lets pass, now.
     pub(crate) fn find_usable(&mut self) {
-        self.usable.clear();
         let mut broken = None;
-        let mut excused = Vec::new();
+        let mut found = Vec::new();
         for (index, node) in self.nodes.iter_mut().enumerate() {
             if self.now < node.asleep || node.deceived {
                 continue;
@@ -116,20 +115,27 @@ impl World {
                 let other = by_guard.filter(|by_guard| Some(*by_guard) != one);
                 for (fence, mode) in one.into_iter().chain(other) {
                     let name = seen.name;
-                    if node.excused {
-                        excused.push((index, name, fence));
-                        continue;
-                    }
-                    self.usable.push(Usable { name, mode, fence, node: index, handle: *handle });
+                    let lease = Usable { name, mode, fence, node: index, handle: *handle };
+                    found.push((node.excused, lease));
                 }
             }
         }
         if let Some((claim, what)) = broken {
             self.violated(claim, || what);
         }
+        self.sort_out(found);
+    }
+
+    /// What counts for somebody, and what only copies of one machine can do.
+    fn sort_out(&mut self, found: Vec<(bool, Usable)>) {
+        let excused = found.iter().filter(|(excused, _)| *excused);
+        let excused: Vec<_> =
+            excused.map(|(_, lease)| (lease.node, lease.name, lease.fence)).collect();
         if Node::act_together(&excused) {
             self.count("copies act together", 1);
         }
+        let counts = found.into_iter().filter(|(excused, _)| !excused);
+        self.usable = counts.map(|(_, lease)| lease).collect();
         // A lease whose machine and guard differ in mode for a moment is one lease.
         self.usable.dedup_by(|a, b| (a.node, a.handle, a.mode) == (b.node, b.handle, b.mode));
     }

@@ -22,6 +22,10 @@ impl World {
             return;
         }
         self.tell(|| What::Act(act.clone()));
+        self.happens(act);
+    }
+
+    fn happens(&mut self, act: &Act) {
         match act {
             Act::Want(want) => self.want(want),
             Act::Release { node, lease } => {
