@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         ["sgx", "build"] => sgx::build(""),
         ["sgx", "build", "--features", features] => sgx::build(features),
         ["sgx", "measure"] => sgx::measure(""),
+        ["sgx", "lint"] => sgx::lint(),
         ["sgx", "measure", "--features", features] => sgx::measure(features),
         ["sgx", "run"] => sgx::run("2"),
         ["sgx", "run", "--rounds", rounds] => sgx::run(rounds),
@@ -67,13 +68,14 @@ usage: cargo xtask <command>
                  look for inputs that break a claim, guided by coverage: each target for N seconds,
                  60 unless said otherwise; needs a C++ compiler
   sgx build [--features F] | measure [--features F] | run [--rounds N] | test [--full] |
-      bench [--quick]
+      bench [--quick] | lint
                  build the enclave for SGX, lay it out, measure and sign it; print its measurement
                  alone; run a granter and two holders that contend for a name, one of which is kept
                  outside between check and act N times, and judge (exit code 0: no effect came too
                  late, 1: one did, 2: nothing was shown); attack it under emulation (--full: also
-                 build it again in another folder, where it must measure the same); measure what
-                 timekeepers, checks and acts cost in it (--quick: only see that it runs)
+                 lint it, and build it again in another folder, where it must measure the same);
+                 measure what timekeepers, checks and acts cost in it (--quick: only see that it
+                 runs); lint what no other target compiles
   bench          run the benchmarks and print every budget with met or not met
   fix            format, apply what clippy can, and write the counts into the README
                  (--counts: only the last; --behaviours: only spec/behaviours.txt, with TLC;

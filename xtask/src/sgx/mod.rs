@@ -51,6 +51,11 @@ pub(crate) fn run(rounds: &str) -> ExitCode {
 
 const NOT_SHOWN: u8 = 2;
 
+/// Lints the code that only an enclave compiles.
+pub(crate) fn lint() -> ExitCode {
+    end(build::lint(&build::Source::here()))
+}
+
 /// Builds the enclave that is measured, with and without the fences of the target, and measures it.
 pub(crate) fn bench(extent: Bench) -> ExitCode {
     end(measurements(extent))
@@ -106,7 +111,11 @@ pub(crate) fn check(extent: Extent, line: impl FnMut(&str)) -> Result<(), Stop> 
     if !passed {
         return Err(Stop::Failed("tests of the enclave failed".into()));
     }
-    if extent == Extent::Full { elsewhere::measures_the_same(&source, &image) } else { Ok(()) }
+    if extent == Extent::Full {
+        build::lint(&source)?;
+        elsewhere::measures_the_same(&source, &image)?;
+    }
+    Ok(())
 }
 
 const TESTS: &str =

@@ -41,6 +41,15 @@ impl Toolchain {
     }
 }
 
+/// The linter of that compiler, after an attempt to install it.
+pub(super) fn linter() -> Option<PathBuf> {
+    let driver = Path::new("/usr/bin/clippy-driver");
+    if is_debian() {
+        install(&["rust-web-clippy"], || driver.exists());
+    }
+    driver.exists().then(|| driver.to_owned())
+}
+
 const RUSTC: &str = "/usr/bin/rustc";
 const PACKAGES: &[&str] = &["rustc-web", "rust-web-src"];
 
