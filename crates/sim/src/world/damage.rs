@@ -99,6 +99,16 @@ impl World {
         }
     }
 
+    /// What was damaged may be a length, which would swallow what comes now.
+    pub(super) fn end_damaged_connections(&mut self) {
+        for conn in 0..self.conns.len() {
+            let known = &self.conns[conn];
+            if known.to_granter_bytes.is_some() || known.to_holder_bytes.is_some() {
+                self.conn_is_gone(conn);
+            }
+        }
+    }
+
     fn is_damaged(&mut self) -> bool {
         let damaged = self.options.damaged;
         damaged > 0 && !self.healed && self.draws.damage.below(1_000) < damaged

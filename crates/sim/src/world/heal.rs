@@ -45,6 +45,7 @@ impl World {
         if self.options.heals_with_reset {
             self.reset_connections();
         }
+        self.end_damaged_connections();
         self.liar_leaves();
         self.end_what_is_excused();
         for node in 0..self.nodes.len() {

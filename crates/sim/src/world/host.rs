@@ -109,6 +109,8 @@ impl Host {
 
     pub(crate) fn heal(&mut self) {
         (self.raw_ppb, self.steered_ppb, self.asleep, self.stopped) = (BILLION, BILLION, 0, 0);
+        // A nap is taken from time at one rate.
+        self.read_at = self.at;
     }
 
     /// Reads the hand as `HostClock::fast_now` does. The machine may sleep for a moment between two of
