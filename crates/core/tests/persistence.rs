@@ -99,32 +99,6 @@ fn a_grant_that_is_confirmed_in_vain_is_confirmed_again_after_a_pause() {
 }
 
 #[test]
-fn a_lease_that_is_dead_on_arrival_each_time_is_confirmed_after_pauses() {
-    let mut bench = Bench::open();
-    let term = Span::from_secs(1);
-    let renewed = || Reply::Renewed(Renewed { term, tag: None, recall: None });
-    let sent = requests(&bench.want(1, exclusive("n")));
-    let late = |bench: &mut Bench, id, reply| {
-        bench.pass(term);
-        bench.reply(id, reply)
-    };
-    let mut id = only(&late(&mut bench, sent[0].id, Reply::Granted(grant(7, term))));
-    // Once is chance.
-    id = only(&late(&mut bench, id, renewed()));
-    let mut last = Span::ZERO;
-    for _ in 0..4 {
-        let outputs = late(&mut bench, id, renewed());
-        assert_eq!((ops(&outputs), bench.view(1)), (Vec::new(), View::Pending), "it waits");
-        let pause = pause(&outputs).expect("a wake-up");
-        assert!(pause > last && pause < Span::from_millis(20), "{pause}");
-        last = pause;
-        id = only(&bench.feed(Input::Wake));
-    }
-    bench.reply(id, renewed());
-    assert_eq!(bench.view(1), View::Valid { at_least: term });
-}
-
-#[test]
 fn a_clock_that_breaks_at_every_reading_does_not_flood_the_granter() {
     let mut bench = Bench::open();
     bench.hold(1, exclusive("n"), 7);

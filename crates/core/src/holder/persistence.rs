@@ -1,9 +1,7 @@
-//! What is done when renewals do not help: suspect leases are renewed again, at once, then after pauses,
-//! and so is confirmed what was granted.
+//! What is done when renewals do not help: suspect leases are renewed again, at once, then after pauses.
 //!
-//! A clock that is interrupted all the time, or stands, or leaves open more than a whole term, would otherwise
-//! have its holder and its granter write to each other as fast as they can, and so take from a timekeeper
-//! the core that it lacks.
+//! A clock that is interrupted all the time, or stands, would otherwise have its holder and its granter
+//! write to each other as fast as they can, and so take from a timekeeper the core that it lacks.
 
 use alloc::vec::Vec;
 
@@ -18,7 +16,7 @@ use super::{About, Holder};
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "copies", derive(Clone))]
 pub(super) struct Persistence {
-    /// Answers whose anchor's segment was over when they came, or all that they promised.
+    /// Answers whose anchor's segment was over when they came.
     in_vain: u32,
     /// Whether the answer that is being taken in is such a one.
     found: bool,
@@ -32,7 +30,7 @@ impl Persistence {
         self.in_vain = 0;
     }
 
-    /// A renewal came too late for its anchor's segment, or the confirmation of a lease for its term.
+    /// A renewal came too late for its anchor's segment.
     pub(super) const fn found_vain(&mut self) {
         self.found = true;
     }

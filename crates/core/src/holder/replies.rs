@@ -166,8 +166,8 @@ impl Holder {
             match promise.remaining(&self.hand, &self.now) {
                 Remaining::AtLeast(_) => self.hold_new(handle, id, promise, grant, incarnation),
                 Remaining::Over if renewed.recall.is_some() => self.yield_offer(handle, fence),
-                // Dead on arrival again, or a break of continuity came between.
-                Remaining::Over | Remaining::Unknown => {
+                Remaining::Over => self.confirm(handle, grant),
+                Remaining::Unknown => {
                     lease.state =
                         State::Confirming { fence, term, tag: grant.tag, home: incarnation };
                     self.persistence.found_vain();
